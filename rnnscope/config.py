@@ -1,0 +1,216 @@
+"""What a run is made of: the one source of defaults, of command-line flags, and of what is saved with a run.
+
+Every field below becomes a flag (`hidden` is `--hidden`, `one_hot` is `--one-hot`), its docstring the flag's
+help, and its value part of the recording. To add an option, add a field here and read it where it matters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rnnscope.errors import UserError
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Which text is read, and how it is cut."""
+
+    glob: str = "*.txt"
+    """Which files of a folder are read (sorted by name)."""
+
+    bytes: bool = False
+    """Read raw bytes (256 symbols) instead of UTF-8 characters."""
+
+    first: int | None = None
+    """Only the first N characters."""
+
+    length: int = 1_000_000
+    """Length of a generated built-in text, in characters."""
+
+    split: str = "90/5/5"
+    """Training/validation/test parts in per cent, contiguous; 90/10 for no test part."""
+
+    batches: Literal["stateful", "stateless"] = "stateful"
+    """stateful: B parallel streams, hidden state carried; stateless: random windows from a zero state."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: embedding (or one-hot) -> stacked recurrent cells -> decoder."""
+
+    cell: str = "lstm"
+    """Recurrent cell: tanh, relu, lstm, gru or lnrnn."""
+
+    layers: int = 2
+    """Number of recurrent layers."""
+
+    hidden: int = 128
+    """Units in each layer."""
+
+    embedding: int = 64
+    """Size of the character embedding."""
+
+    one_hot: bool = False
+    """Feed characters as one-hot vectors instead of an embedding."""
+
+    init: Literal["default", "orthogonal", "identity", "gaussian"] = "default"
+    """Initial recurrent weights: torch's default, orthogonal, scaled identity (Le et al. 2015), or N(0, g^2/H)."""
+
+    gain: float = 1.0
+    """Gain g of the initialiser (orthogonal, identity, gaussian)."""
+
+    forget_bias: float | None = None
+    """LSTM forget-gate bias (the sum of torch's two biases); None keeps the initialiser's."""
+
+    dropout: float = 0.0
+    """Dropout probability between layers."""
+
+    recurrent_dropout: float = 0.0
+    """Dropout probability on the recurrent state, one mask per window."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How it learns, and for how long."""
+
+    batch: int = 50
+    """Sequences in a batch (B)."""
+
+    bptt: int = 50
+    """Time steps of truncated back-propagation through time (T)."""
+
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    """Optimiser."""
+
+    lr: float = 2e-3
+    """Learning rate."""
+
+    momentum: float = 0.0
+    """Momentum of SGD."""
+
+    weight_decay: float = 0.0
+    """Weight decay (decoupled in AdamW)."""
+
+    lr_decay: float = 1.0
+    """Factor applied to the learning rate every --lr-decay-every steps."""
+
+    lr_decay_every: int = 1000
+    """Steps between two learning-rate decays."""
+
+    clip: float | Literal["none"] = 5.0
+    """Gradient clipping threshold, or none."""
+
+    clip_by: Literal["norm", "value"] = "norm"
+    """Clip the global norm, or each component by value."""
+
+    steps: int | None = None
+    """Stop after so many training steps (0 only creates the run with its initial weights)."""
+
+    epochs: float | None = None
+    """Stop after so many passes over the training part (when no budget is given: 50)."""
+
+    minutes: float | None = None
+    """Stop after so many minutes of training."""
+
+    validate_every: int = 250
+    """Training steps between two measurements of the validation loss."""
+
+    validation_chars: int = 100_000
+    """At most so many characters of the validation part are measured each time."""
+
+    on_divergence: Literal["halt", "continue"] = "halt"
+    """What to do when a loss or gradient becomes NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """What is measured while it learns. Cadences are in training steps; 0 switches a probe off."""
+
+    gradients_every: int = 50
+    """Gradient norms through time (reach and total)."""
+
+    sample_every: int = 50
+    """A generated sample with its activations."""
+
+    compare_every: int = 100
+    """Teacher forcing beside free running."""
+
+    sample_length: int = 200
+    """Characters of a generated sample."""
+
+    compare_length: int = 100
+    """Characters of the forced/free comparison."""
+
+    temperature: float = 0.8
+    """Sampling temperature."""
+
+    probe_budget: float = 0.05
+    """Largest share of training time the probes may take; a due probe that would exceed it waits."""
+
+    recording_budget: float = 200.0
+    """Largest growth of the recording in MB an hour; above it only the newest arrays are kept."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where it runs, and where it is kept."""
+
+    run: str | None = None
+    """Folder of the run (default: a numbered name under checkpoints/)."""
+
+    seed: int = 1
+    """Seed of the weights, the batches and dropout."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+    threads: int | None = None
+    """CPU threads for torch (default: torch's own choice)."""
+
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """bf16: matrix products in bfloat16; weights, state, loss and sums of gradients stay float32."""
+
+    kernel: Literal["auto", "scan", "fused"] = "auto"
+    """Recurrence: our explicit scan, torch's fused layer, or the measured faster of the two."""
+
+    checkpoint_every: int = 1000
+    """Training steps between two kept checkpoints (last and best are always kept)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that defines a run; saved with it, so that loading needs no flags."""
+
+    texts: tuple[str, ...] = ("play",)
+    """Files, folders, a built-in text (play, code, python) or a name from `rnnscope texts`; joined in this order."""
+
+    text: TextConfig = TextConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    probes: ProbeConfig = ProbeConfig()
+    run: RunConfig = RunConfig()
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Return `config` as nested plain dictionaries, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """Build a Config from what `to_dict` gave (unknown keys, of a newer minor version, are ignored).
+
+    Raises:
+        UserError: a section is not a table.
+    """
+    sections: dict[str, Any] = {"texts": tuple(values.get("texts", Config.texts))}
+    for section in dataclasses.fields(Config):
+        if section.name == "texts":
+            continue
+        given = values.get(section.name, {})
+        if not isinstance(given, dict):
+            raise UserError(f"configuration: [{section.name}] must be a table of options")
+        kind = type(section.default)
+        known = {field.name for field in dataclasses.fields(kind)}
+        sections[section.name] = kind(**{key: value for key, value in given.items() if key in known})
+    return Config(**sections)

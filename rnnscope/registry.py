@@ -1,0 +1,48 @@
+"""Names of cells and probes, where they live, and one line of help for each. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CellEntry:
+    """A recurrent cell: its module (loaded only when used) and what a screen may show of it.
+
+    states: names of the recurrent state tensors, the output first.
+    gates: names of the pre-activation blocks in the row order of `weight_hh` (torch.nn's order).
+    """
+
+    module: str
+    help: str
+    states: tuple[str, ...]
+    gates: tuple[str, ...]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of the per-unit quantities that can be displayed, states first."""
+        return self.states + (self.gates if len(self.gates) > 1 else ())
+
+
+@dataclass(frozen=True)
+class ProbeEntry:
+    """A measurement: its module, one line of help, and the ProbeConfig field with its cadence."""
+
+    module: str
+    help: str
+    cadence: str
+
+
+CELLS: dict[str, CellEntry] = {
+    "tanh": CellEntry("rnnscope.cells.elman", "Elman network with tanh (torch.nn.RNN)", ("h",), ("h",)),
+    "relu": CellEntry("rnnscope.cells.elman", "Elman network with ReLU (torch.nn.RNN)", ("h",), ("h",)),
+    "lstm": CellEntry("rnnscope.cells.lstm", "long short-term memory (torch.nn.LSTM)", ("h", "c"), ("i", "f", "g", "o")),
+    "gru": CellEntry("rnnscope.cells.gru", "gated recurrent unit (torch.nn.GRU)", ("h",), ("r", "z", "n")),
+    "lnrnn": CellEntry("rnnscope.cells.lnrnn", "layer-normalised tanh (Ba et al. 2016)", ("h",), ("h",)),
+}
+
+PROBES: dict[str, ProbeEntry] = {
+    "gradients": ProbeEntry("rnnscope.probes.gradients", "norms of dL/dh_t through time, per layer", "gradients_every"),
+    "sample": ProbeEntry("rnnscope.probes.sample", "a generated sample with its activations", "sample_every"),
+    "comparison": ProbeEntry("rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every"),
+}
