@@ -1,0 +1,91 @@
+"""Teacher forcing beside free running: the same model, the same prefix, and two ways to go on.
+
+Under teacher forcing the model reads the true text and only predicts; running free it reads what it wrote
+itself. How far the hidden states of the two part is shown as a relative distance, which means something only
+beside the distance between states on two unrelated pieces of real text: that is the reference.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnscope.corpus import Vocabulary
+from rnnscope.model import CharRNN
+from rnnscope.probes.sampling import device_of, free_run, generator_for
+from rnnscope.recording.events import Comparison
+
+PREFIX = 64
+"""Characters that both read before they part, to fill the state."""
+UNRELATED = 8
+"""Pieces of real text whose states are compared for the reference distance."""
+
+
+def relative_distance(reference: Tensor, other: Tensor) -> Tensor:
+    """Return ||reference - other|| / ||reference|| over the last dimension; 0 where both are zero."""
+    gap = (reference - other).norm(dim=-1)
+    return torch.where(gap == 0, gap, gap / reference.norm(dim=-1))
+
+
+def _hidden(layers: list[dict[str, Tensor]]) -> Tensor:
+    """Return all layers' h side by side: (T, B, L*H)."""
+    return torch.cat([layer["h"] for layer in layers], -1).float()
+
+
+@torch.no_grad()
+def measure(
+    model: CharRNN,
+    vocabulary: Vocabulary,
+    text: NDArray[Any],
+    *,
+    length: int,
+    temperature: float,
+    seed: int,
+) -> Comparison:
+    """Compare the two from a random place of `text` (ids; the validation part), `length` characters long.
+
+    Random numbers come from a generator of the probe's own. A short text shortens prefix and comparison.
+    """
+    started = time.perf_counter()
+    device = device_of(model)
+    generator = generator_for(device, seed)
+    places = np.random.default_rng(seed)
+    was_training = model.training
+    model.eval()
+    prefix = min(PREFIX, max(1, len(text) // 4))
+    length = min(length, len(text) - prefix)
+    starts = places.integers(0, len(text) - prefix - length + 1, size=1 + UNRELATED)
+    pieces = np.stack([text[s : s + prefix + length] for s in starts], axis=1).astype(np.int64)
+    ids = torch.from_numpy(pieces).to(device)
+
+    logits, _, layers = model.trace(ids, model.initial_state(ids.shape[1]))
+    hidden = _hidden(layers)
+    forced = hidden[prefix:, 0]
+    truth = ids[prefix:, 0]
+    log_p = torch.log_softmax(logits[prefix - 1 : -1, 0].float(), -1).gather(1, truth[:, None])[:, 0]
+    unrelated = relative_distance(hidden[prefix:, 1:], hidden[prefix:, 1:].roll(1, dims=1))
+
+    _, state, _ = model.trace(ids[:prefix, :1], model.initial_state(1))
+    steps = list(islice(free_run(model, logits[prefix - 1, :1], state, temperature, generator), length))
+    written = torch.stack([drawn for drawn, _ in steps])
+    _, _, layers = model.trace(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
+    distance = relative_distance(forced, _hidden(layers)[prefix:, 0])
+    model.train(was_training)
+    return Comparison(
+        prefix=vocabulary.decode(pieces[:prefix, 0]),
+        truth=vocabulary.decode(pieces[prefix:, 0]),
+        free=vocabulary.decode(written[:, 0].cpu().numpy()),
+        temperature=temperature,
+        probability=log_p.exp().cpu().numpy(),
+        nll=-log_p.cpu().numpy(),
+        free_probability=torch.cat([p for _, p in steps]).cpu().numpy(),
+        distance=distance.cpu().numpy(),
+        reference=float(unrelated.mean()),
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,210 @@
+"""The training loop as an object that makes one update at a time.
+
+A caller asks for the next window of text, may measure whatever it likes on it, then has the update made:
+
+    window = trainer.next_window()
+    row = trainer.update(window)
+
+Nothing in here knows the recording, the probes or the clock: what an update does depends on the configuration,
+the seed, the text and the number of the step alone. That is what makes a resumed run exact.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnscope.config import Config
+from rnnscope.corpus import Batches, Corpus, make_batches
+from rnnscope.errors import UserError
+from rnnscope.model import CharRNN, State
+from rnnscope.training import checkpoint
+from rnnscope.training.optimisers import make_optimizer
+from rnnscope.training.schedule import scheduled_lr
+from rnnscope.training.step import train_step
+
+DEFAULT_EPOCHS = 50.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one update reads. x, y (T, B) int64; state: the hidden state before x; epoch: passes done after it."""
+
+    x: Tensor
+    y: Tensor
+    state: State
+    epoch: float
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update did. loss: mean nats per character; norms: global gradient norm before and after clipping."""
+
+    step: int
+    epoch: float
+    chars: int
+    loss: float
+    lr: float
+    grad_norm: float
+    grad_norm_clipped: float
+    applied: bool  # False where the loss or a gradient was not finite: the weights were left alone
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are numbers."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Mean loss in nats per character over `chars` characters, and the seconds it took."""
+
+    loss: float
+    chars: int
+    seconds: float
+
+
+class Trainer:
+    """Model, optimiser and data position of one run.
+
+    Attributes that can be changed while training: `lr_scale` (factor on the scheduled rate) and `clip`
+    (threshold or None). Both are saved in checkpoints.
+    """
+
+    def __init__(self, config: Config, corpus: Corpus, *, device: torch.device, kernel: str, precision: str) -> None:
+        self.config, self.corpus, self.device = config, corpus, device
+        torch.manual_seed(config.run.seed)
+        self.model = CharRNN(config.model, len(corpus.vocabulary.symbols), kernel=kernel, precision=precision)
+        self.model.to(device)
+        self.optimizer = make_optimizer(self.model.parameters(), config.training)
+        training = config.training
+        self.batches: Batches = make_batches(
+            corpus.train, config.text.batches, training.batch, training.bptt, config.run.seed
+        )
+        self.zero = self.model.initial_state(training.batch)
+        self.state = self.zero
+        self.step = self.chars = 0
+        self.lr_scale = 1.0
+        self.clip = None if training.clip == "none" else float(training.clip)
+        self.best_validation = math.inf
+
+    @property
+    def total_steps(self) -> int | None:
+        """Number of updates after which the run ends; None where only --minutes bounds it."""
+        training = self.config.training
+        limits = [] if training.steps is None else [training.steps]
+        epochs = training.epochs
+        if epochs is None and training.steps is None and training.minutes is None:
+            epochs = DEFAULT_EPOCHS
+        if epochs is not None:
+            limits.append(math.ceil(epochs * self.batches.steps_per_epoch))
+        return min(limits) if limits else None
+
+    def next_window(self) -> Window:
+        """Return the next (T, B) window of text on the device, with the state that it starts from."""
+        window = self.batches.next()
+        state = self.zero if window.fresh else self.state
+        x, y = (self._to_device(ids) for ids in (window.x, window.y))
+        return Window(x, y, state, window.epoch)
+
+    def _to_device(self, ids: np.ndarray[Any, Any]) -> Tensor:
+        tensor = torch.from_numpy(ids)
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def update(self, window: Window) -> Update:
+        """Make one update: forward, loss, back-propagation through time, clipping, optimiser."""
+        self.step += 1
+        lr = scheduled_lr(self.step, self.config.training) * self.lr_scale
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        result = train_step(
+            self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.config.training.clip_by
+        )
+        self.state = result.state
+        self.chars += window.x.numel()
+        return Update(
+            self.step, window.epoch, self.chars, float(result.loss), lr,
+            float(result.grad_norm), float(result.grad_norm_clipped), result.applied,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def validate(self, part: np.ndarray[Any, Any] | None = None, columns: int = 32, window: int = 128) -> Validated:
+        """Return the mean loss in nats per character over the start of a held-out part (validation by default).
+
+        The part is cut into `columns` contiguous streams read side by side, each from a zero state that is then
+        carried, in float32. Reading stops after --validation-chars characters.
+        """
+        started = time.perf_counter()
+        data = self.corpus.validation if part is None else part
+        data = data[: self.config.training.validation_chars + 1]
+        columns = max(1, min(columns, (len(data) - 1) // 8))
+        length = (len(data) - 1) // columns
+        offsets = np.arange(columns) * length
+        training_mode = self.model.training
+        self.model.eval()
+        state = self.model.initial_state(columns)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for start in range(0, length, window):
+            index = offsets[None, :] + np.arange(start, min(start + window, length))[:, None]
+            x, y = (self._to_device(data[index + shift].astype(np.int64)) for shift in (0, 1))
+            logits, state = self.model(x, state)
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten(), reduction="sum")
+            total += loss.double()
+        self.model.train(training_mode)
+        chars = columns * length
+        loss_value = float(total) / chars if chars else math.nan
+        return Validated(loss_value, chars, time.perf_counter() - started)
+
+    def save(self, folder: Path) -> str:
+        """Write weights and training state of this step into `folder`; return the weights' file name.
+
+        The state goes first: a weights file always has its state beside it.
+        """
+        weights = folder / checkpoint.weights_name(self.step)
+        cuda = self.device.type == "cuda"
+        state = {
+            "step": self.step,
+            "chars": self.chars,
+            "optimizer": self.optimizer.state_dict(),
+            "carried": self.state,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "batches": self.batches.state_dict(),
+            "lr_scale": self.lr_scale,
+            "clip": self.clip,
+            "best_validation": None if math.isinf(self.best_validation) else self.best_validation,
+            "text": self.corpus.sha256,
+        }
+        checkpoint.save_state(state, checkpoint.state_path(weights))
+        checkpoint.save_weights(self.model, weights)
+        return weights.name
+
+    def load(self, weights: Path) -> None:
+        """Continue exactly from a checkpoint that `save` wrote.
+
+        Raises:
+            UserError: corrupt or truncated files, weights that do not fit, or another text than it was trained on.
+        """
+        state = checkpoint.load_state(checkpoint.state_path(weights))
+        checkpoint.load_weights(self.model, weights)
+        if state["text"] != self.corpus.sha256:
+            raise UserError("the text is not the one this run was trained on; resume with the same text")
+        self.step, self.chars = state["step"], state["chars"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.state = tuple(tuple(s.to(self.device) for s in layer) for layer in state["carried"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.batches.load_state_dict(state["batches"])
+        self.lr_scale, self.clip = state["lr_scale"], state["clip"]
+        best = state["best_validation"]
+        self.best_validation = math.inf if best is None else best
