@@ -1,0 +1,111 @@
+"""What every recurrent cell offers: a plain `step`, and an explicit scan over time, forward and backward.
+
+Throughout, time-major: B batch, T time steps, I inputs, H hidden units, G = gates x H rows of `weight_hh`.
+p_t is the part of the pre-activation that does not depend on the state, (x_t @ weight_ih.T + bias): one product
+for all T before the loop. d_t = dL/dp_t. Gradients are those of a scalar L that the caller back-propagates.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, TypeAlias
+
+from torch import Tensor, nn
+
+from rnnscope.cells.products import Product
+
+LayerState: TypeAlias = tuple[Tensor, ...]  # (h,) or (h, c), each (B, H)
+
+
+class Forward(NamedTuple):
+    """What a forward scan leaves: outputs, and what its backward needs.
+
+    out: h_t of all time steps (T, B, H). final: the state after the last one.
+    saved: tensors of the cell's own, read by `backward` and `shown`.
+    """
+
+    out: Tensor
+    final: LayerState
+    saved: tuple[Tensor, ...]
+
+
+class Backward(NamedTuple):
+    """What a backward scan leaves.
+
+    d: dL/dp_t (T, B, G). recurrent_d: gradient of the recurrent product h_{t-1} @ weight_hh.T (T, B, G); `d` itself
+    except for the GRU. states: total dL/dh_t (and dL/dc_t), each (T, B, H). initial: gradient of the state
+    before the first step.
+    """
+
+    d: Tensor
+    recurrent_d: Tensor
+    states: tuple[Tensor, ...]
+    initial: LayerState
+
+
+class Cell(ABC):
+    """A recurrent cell. It holds no weights: these live in a layer module with torch.nn's names and layout."""
+
+    name: str
+    states: tuple[str, ...]
+    gates: tuple[str, ...]
+
+    @abstractmethod
+    def layer(self, inputs: int, hidden: int) -> nn.Module:
+        """Return a module of one layer's parameters, initialised as torch.nn does."""
+
+    @abstractmethod
+    def bias(self, layer: nn.Module) -> Tensor | None:
+        """Return the bias (G,) that is added to the input product before the loop."""
+
+    @abstractmethod
+    def recurrent(self, layer: nn.Module) -> tuple[Tensor, ...]:
+        """Return the weights used inside the loop, `weight_hh` (G, H) first."""
+
+    @abstractmethod
+    def recur(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> LayerState:
+        """Return the next state from p (B, G) and the state: the cell's definition, in plain torch."""
+
+    @abstractmethod
+    def forward(
+        self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product, mask: Tensor | None
+    ) -> Forward:
+        """Scan forward over p (T, B, G), whose memory is taken over and overwritten.
+
+        product: h -> h @ weight_hh.T. mask: (B, H) factor on h where it enters that product, or None.
+        """
+
+    @abstractmethod
+    def backward(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        mask: Tensor | None,
+        grad_out: Tensor,
+        grad_final: tuple[Tensor | None, ...],
+    ) -> Backward:
+        """Back-propagate through time: grad_out (T, B, H) is the direct dL/dh_t from above, left as it is.
+
+        grad_final: gradient that enters the state after the last step, by state name; None for zero.
+        """
+
+    @abstractmethod
+    def recomputed(
+        self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
+    ) -> Forward:
+        """Return what `forward` would have left, from the outputs (T, B, H) of a fused layer that hides the rest."""
+
+    @abstractmethod
+    def shown(self, run: Forward) -> dict[str, Tensor]:
+        """Return states and gates (after their activation) by name, each (T, B, H)."""
+
+    def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
+        """Return the gradients of `recurrent(layer)[1:]`."""
+        return ()
+
+    def step(self, x: Tensor, state: LayerState, layer: nn.Module) -> LayerState:
+        """Return the next state from input x (B, I) and the state: the definition, for torch.func and oracles."""
+        p = nn.functional.linear(x, layer.get_parameter("weight_ih_l0"), self.bias(layer))
+        return self.recur(p, state, self.recurrent(layer))

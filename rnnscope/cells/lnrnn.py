@@ -1,0 +1,122 @@
+"""Layer-normalised tanh network (Ba, Kiros and Hinton 2016, eq. 4): h_t = tanh(gain * norm(a_t) + bias).
+
+a_t = W_ih x_t + W_hh h_{t-1};  norm(a) = (a - mean(a)) / sqrt(var(a) + 1e-5), over the H units.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.products import Product
+
+EPS = 1e-5  # torch.nn.LayerNorm's
+
+
+class LayerNormRNN(nn.Module):
+    """The parameters of one layer, named as in torch.nn; uniform in +-1/sqrt(H), gain 1, bias 0."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(hidden)
+        self.weight_ih_l0 = nn.Parameter(torch.empty(hidden, inputs).uniform_(-bound, bound))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(hidden, hidden).uniform_(-bound, bound))
+        self.norm_weight_l0 = nn.Parameter(torch.ones(hidden))
+        self.norm_bias_l0 = nn.Parameter(torch.zeros(hidden))
+
+
+class LNRNN(Cell):
+    """Elman's network with layer normalisation before tanh."""
+
+    name = "lnrnn"
+    states = ("h",)
+    gates = ("h",)
+
+    def layer(self, inputs: int, hidden: int) -> nn.Module:
+        return LayerNormRNN(inputs, hidden)
+
+    def bias(self, layer: nn.Module) -> Tensor | None:
+        return None
+
+    def recurrent(self, layer: nn.Module) -> tuple[Tensor, ...]:
+        return tuple(layer.get_parameter(f"{name}_l0") for name in ("weight_hh", "norm_weight", "norm_bias"))
+
+    def recur(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> LayerState:
+        weight_hh, gain, bias = recurrent
+        a = p + state[0] @ weight_hh.t()
+        return (torch.tanh(nn.functional.layer_norm(a, a.shape[-1:], gain, bias, EPS)),)
+
+    def forward(
+        self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product, mask: Tensor | None
+    ) -> Forward:
+        (h,) = state
+        _, gain, bias = recurrent
+        out = torch.empty_like(p)
+        multiply = product.forward
+        scales = []
+        for a, h_t in zip(p.unbind(0), out.unbind(0), strict=True):
+            multiply(a, h if mask is None else h * mask)
+            # a becomes its own normalised value; h_t = tanh(gain a + bias)
+            a_hat, _, scale = torch.native_layer_norm(a, a.shape[-1:], None, None, EPS)
+            a.copy_(a_hat)
+            h = torch.tanh(torch.addcmul(bias, gain, a, out=h_t), out=h_t)
+            scales.append(scale)
+        return Forward(out, (h,), (p, torch.stack(scales)))
+
+    def backward(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        mask: Tensor | None,
+        grad_out: Tensor,
+        grad_final: tuple[Tensor | None, ...],
+    ) -> Backward:
+        normal, scales = run.saved
+        dh = grad_out.clone(memory_format=torch.contiguous_format)
+        if grad_final[0] is not None:
+            dh[-1] += grad_final[0]
+        local = torch.mul(run.out, run.out).neg_().add_(1).mul_(recurrent[1])  # d(a_hat)/dh, per unit
+        d = torch.empty_like(dh)
+        initial = torch.zeros_like(state[0])
+        multiply = product.backward
+        for t in range(dh.shape[0] - 1, -1, -1):
+            g = local[t] * dh[t]
+            a_hat = normal[t]
+            # Ba et al. 2016, through mean and variance: d = scale (g - mean(g) - a_hat mean(g a_hat))
+            projected = (g * a_hat).mean(-1, keepdim=True)
+            g.sub_(g.mean(-1, keepdim=True)).sub_(a_hat * projected)
+            d_t = torch.mul(g, scales[t], out=d[t])
+            dh_before = dh[t - 1] if t else initial
+            if mask is None:
+                multiply(dh_before, d_t)
+            else:
+                through = torch.zeros_like(initial)
+                multiply(through, d_t)
+                dh_before.addcmul_(through, mask)
+        return Backward(d, d, (dh,), (initial,))
+
+    def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
+        before_tanh = torch.mul(run.out, run.out).neg_().add_(1).mul_(back.states[0])
+        return (before_tanh * run.saved[0]).sum((0, 1)), before_tanh.sum((0, 1))
+
+    def recomputed(
+        self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
+    ) -> Forward:
+        steps, batch, hidden = out.shape
+        before = torch.cat((state[0].unsqueeze(0), out[:-1]))
+        product.forward(p.view(steps * batch, hidden), before.view(steps * batch, hidden))
+        a_hat, _, scale = torch.native_layer_norm(p, p.shape[-1:], None, None, EPS)
+        return Forward(out, (out[-1],), (a_hat, scale))
+
+    def shown(self, run: Forward) -> dict[str, Tensor]:
+        return {"h": run.out}
+
+
+def make(name: str) -> Cell:
+    """Return the layer-normalised cell."""
+    return LNRNN()

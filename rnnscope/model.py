@@ -1,0 +1,198 @@
+"""The network: embedding (or one-hot) -> stacked recurrent cells -> decoder.
+
+Shapes, time-major: B batch, T time steps, V vocabulary, E embedding, H hidden, L layers, G rows of weight_hh.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnscope import cells, registry
+from rnnscope.cells import products
+from rnnscope.cells.base import Forward, LayerState
+from rnnscope.cells.initialise import initialise
+from rnnscope.cells.scan import Record, scan
+from rnnscope.config import ModelConfig
+from rnnscope.errors import UserError
+
+State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B, H)
+
+FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
+FASTER: dict[tuple[str, str], str] = {}  # (cell, device type) -> measured faster kernel; scan where not listed
+
+
+def resolve_kernel(kernel: str, cell: str, hidden: int, batch: int, device: str) -> str:
+    """Return "scan" or "fused" for what was asked ("auto", "scan", "fused"): a fixed table, nothing measured now.
+
+    Raises:
+        UserError: the fused kernel is asked for a cell that has none.
+    """
+    if kernel == "fused" and cell not in FUSED_CELLS:
+        raise UserError(f"--kernel fused: torch has no fused layer for {cell}; use --kernel scan")
+    if kernel != "auto":
+        return kernel
+    kind = device.split(":")[0]
+    if cell not in FUSED_CELLS:
+        return "scan"
+    return FASTER.get((cell, kind), "fused" if kind == "cuda" else "scan")
+
+
+class CharRNN(nn.Module):
+    """A character-level recurrent network.
+
+    Args:
+        config: sizes, cell, initialisation and dropout.
+        vocabulary_size: V.
+        kernel: "scan" (ours) or "fused" (torch.nn's layer function); how `forward` computes, fixed for a run.
+        precision: "float32" or "bf16" (operands of products rounded to bfloat16; scan only).
+
+    Attributes:
+        record_gradients: when set, every backward pass of `forward` leaves norms in `recorded`.
+        recorded: per layer {"h": (T, B), "c": (T, B)}: norm over H of the total dL/dh_t of the last backward pass.
+
+    Raises:
+        UserError: an unknown cell, or options that do not go together.
+    """
+
+    def __init__(
+        self, config: ModelConfig, vocabulary_size: int, *, kernel: str = "scan", precision: str = "float32"
+    ) -> None:
+        super().__init__()
+        _check(config, kernel, precision)
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        self.kernel = kernel
+        self.precision = precision
+        self.cell = cells.get(config.cell)
+        self.record_gradients = False
+        self._records: list[Record] = []
+        self.embedding = None if config.one_hot else nn.Embedding(vocabulary_size, config.embedding)
+        inputs = vocabulary_size if config.one_hot else config.embedding
+        self.layers = nn.ModuleList(
+            self.cell.layer(inputs if index == 0 else config.hidden, config.hidden) for index in range(config.layers)
+        )
+        for layer in self.layers:
+            initialise(self.cell, layer, config.init, config.gain, config.forget_bias)
+        self.decoder = nn.Linear(config.hidden, vocabulary_size)
+
+    @property
+    def recorded(self) -> list[dict[str, Tensor]]:
+        """Norms left by the last backward pass; see the class."""
+        return [record.norms for record in self._records]
+
+    def initial_state(self, batch: int) -> State:
+        """Return zeros, per layer (h,) or (h, c), each (batch, H)."""
+        zeros = self.decoder.weight.new_zeros(batch, self.config.hidden)
+        return tuple(tuple(zeros.clone() for _ in self.cell.states) for _ in self.layers)
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return logits (T, B, V) and the state after, for ids (T, B): the update path, under autograd."""
+        self._records = [Record() for _ in self.layers] if self.record_gradients else []
+        out, after = ids, []
+        for index, layer in enumerate(self.layers):
+            if index and self.training and self.config.dropout:
+                out = functional.dropout(out, self.config.dropout)
+            out, layer_state = self._run(index, layer, out, state[index])
+            after.append(layer_state)
+        return self._linear(out, self.decoder.weight, self.decoder.bias), tuple(after)
+
+    def _run(self, index: int, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """One layer over all time steps; x is ids (T, B) for the first layer, else (T, B, H)."""
+        if self.kernel == "fused":
+            return self._fused(layer, self._embed(x) if index == 0 else x, state)
+        mask = None
+        if self.training and self.config.recurrent_dropout:
+            mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
+        record = self._records[index] if self._records else None
+        p = self._input_product(index, x)
+        return scan(
+            self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record
+        )
+
+    def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """One layer by torch.nn's fused function."""
+        hidden = tuple(s.unsqueeze(0) for s in state)
+        out, after = layer(x, hidden if len(hidden) > 1 else hidden[0])
+        return out, tuple(s.squeeze(0) for s in (after if isinstance(after, tuple) else (after,)))
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """ids (...) -> embedding or dense one-hot vectors (..., I)."""
+        if self.embedding is not None:
+            return cast(Tensor, self.embedding(ids))
+        return functional.one_hot(ids, self.vocabulary_size).to(self.decoder.weight.dtype)
+
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return products.linear(x, weight, bias, self.precision)
+
+    def _input_product(self, index: int, x: Tensor) -> Tensor:
+        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own.
+
+        In the first layer there are only V different inputs, so the product is taken once for each symbol of
+        the vocabulary and looked up, unless the window has fewer characters than that.
+        """
+        layer = self.layers[index]
+        weight, bias = layer.get_parameter("weight_ih_l0"), self.cell.bias(layer)
+        if index:
+            return self._linear(x, weight, bias)
+        if self.embedding is None:
+            table = weight.t() if bias is None else weight.t() + bias
+        elif x.numel() < self.vocabulary_size:
+            return self._linear(self.embedding(x), weight, bias)
+        else:
+            table = self._linear(self.embedding.weight, weight, bias)
+        return functional.embedding(x, table)
+
+    @torch.no_grad()
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return logits (B, V) and the next state, for ids (B,): the plain definition, for sampling; no dropout."""
+        x, after = self._embed(ids), []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            layer_state = self.cell.step(x, layer_state, layer)
+            after.append(layer_state)
+            x = layer_state[0]
+        return functional.linear(x, self.decoder.weight, self.decoder.bias), tuple(after)
+
+    @torch.no_grad()
+    def runs(self, ids: Tensor, state: State) -> tuple[Tensor, list[Forward]]:
+        """Return logits (T, B, V) and what each layer's forward scan leaves, without autograd and dropout.
+
+        With the fused kernel the outputs are the fused layer's own, and what it hides is recomputed from them.
+        """
+        x, found = ids, []
+        for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+            recurrent = self.cell.recurrent(layer)
+            product = products.make(recurrent[0], self.precision)
+            p = self._input_product(index, x)
+            if self.kernel == "fused":
+                out, _ = self._fused(layer, self._embed(x) if index == 0 else x, layer_state)
+                run = self.cell.recomputed(p, out, layer_state, recurrent, product)
+            else:
+                run = self.cell.forward(p, layer_state, recurrent, product, None)
+            found.append(run)
+            x = run.out
+        return self._linear(x, self.decoder.weight, self.decoder.bias), found
+
+    def trace(self, ids: Tensor, state: State) -> tuple[Tensor, State, list[dict[str, Tensor]]]:
+        """Return logits (T, B, V), the state after, and per layer {"h": (T, B, H), "c": ..., gates after activation}.
+
+        ids: (T, B). Without autograd and dropout.
+        """
+        logits, found = self.runs(ids, state)
+        return logits, tuple(run.final for run in found), [self.cell.shown(run) for run in found]
+
+
+def _check(config: ModelConfig, kernel: str, precision: str) -> None:
+    if kernel not in ("scan", "fused"):
+        raise UserError(f"kernel '{kernel}': resolve 'auto' with resolve_kernel first")
+    if kernel == "fused" and config.cell not in FUSED_CELLS and config.cell in registry.CELLS:
+        raise UserError(f"--kernel fused: torch has no fused layer for {config.cell}; use --kernel scan")
+    if kernel == "fused" and config.recurrent_dropout:
+        raise UserError("--recurrent-dropout needs --kernel scan: torch's fused layers have none")
+    if kernel == "fused" and precision == "bf16":
+        raise UserError("--precision bf16 needs --kernel scan")
+    if config.forget_bias is not None and config.cell != "lstm":
+        raise UserError(f"--forget-bias is for --cell lstm; {config.cell} has no forget gate")
