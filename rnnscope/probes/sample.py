@@ -10,7 +10,7 @@ import torch
 
 from rnnscope.corpus import Vocabulary
 from rnnscope.model import CharRNN
-from rnnscope.probes.sampling import device_of, free_run, generator_for
+from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
 from rnnscope.recording.events import Sample
 from rnnscope.registry import CELLS
 
@@ -32,7 +32,7 @@ def measure(
     generator = generator_for(device, seed)
     was_training = model.training
     model.eval()
-    start = prompt or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
+    start = prompt or default_prompt(vocabulary)
     given = torch.from_numpy(vocabulary.encode(start)).to(device)[:, None]
     logits, state, _ = model.trace(given, model.initial_state(1))
     drawn = [ids for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length)]

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from rnnscope.corpus import Vocabulary
 from rnnscope.model import CharRNN, State
+
+
+def default_prompt(vocabulary: Vocabulary) -> str:
+    """Return what a model reads first when nobody says: a newline, or the first symbol where there is none."""
+    return "\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0]
 
 
 def device_of(model: CharRNN) -> torch.device:

@@ -1,0 +1,141 @@
+"""Whether a configuration makes sense, before anything is written or allocated."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+
+from rnnscope.config import Config, ModelConfig, TrainingConfig
+from rnnscope.errors import UserError
+from rnnscope.registry import CELLS
+
+FLOAT = 4  # bytes
+
+
+def check(config: Config, vocabulary_size: int | None = None) -> None:
+    """Look at every option that a person could get wrong.
+
+    Args:
+        vocabulary_size: where known, the memory the run needs is estimated too.
+
+    Raises:
+        UserError: the first option that cannot work, and what would.
+    """
+    _check_model(config.model)
+    _check_training(config.training)
+    for name in ("gradients_every", "sample_every", "compare_every"):
+        _at_least(name, getattr(config.probes, name), 0)
+    _at_least("sample_length", config.probes.sample_length, 1)
+    _at_least("compare_length", config.probes.compare_length, 1)
+    _at_least("temperature", config.probes.temperature, 0)
+    _between("probe_budget", config.probes.probe_budget, 0, 1)
+    _at_least("recording_budget", config.probes.recording_budget, 0)
+    _at_least("checkpoint_every", config.run.checkpoint_every, 0)
+    _at_least("length", config.text.length, 1)
+    if config.run.threads is not None:
+        _between("threads", config.run.threads, 1, 1024)
+    if config.text.first is not None:
+        _at_least("first", config.text.first, 1)
+    if config.run.kernel == "fused" and (config.model.cell == "lnrnn" or config.model.recurrent_dropout > 0):
+        raise UserError("--kernel fused: torch has no fused layer for lnrnn or recurrent dropout; use --kernel scan")
+    if vocabulary_size is not None and config.run.device in ("auto", "cpu"):
+        check_memory(config, vocabulary_size, available_memory())
+
+
+def _check_model(model: ModelConfig) -> None:
+    if model.cell not in CELLS:
+        close = difflib.get_close_matches(model.cell, CELLS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"--cell {model.cell}: unknown cell{hint} Use one of: {', '.join(CELLS)}")
+    for name in ("layers", "hidden", "embedding"):
+        _at_least(name, getattr(model, name), 1)
+    _finite("gain", model.gain)
+    for name in ("dropout", "recurrent_dropout"):
+        value = getattr(model, name)
+        if not 0 <= value < 1:
+            raise UserError(f"{_flag(name)} {value}: must be at least 0 and below 1")
+    if model.forget_bias is not None:
+        _finite("forget_bias", model.forget_bias)
+        if model.cell != "lstm":
+            raise UserError("--forget-bias: only an lstm has a forget gate's bias; use --cell lstm or leave it out")
+
+
+def _check_training(training: TrainingConfig) -> None:
+    for name in ("batch", "bptt", "lr_decay_every"):
+        _at_least(name, getattr(training, name), 1)
+    if not (math.isfinite(training.lr) and training.lr > 0):
+        raise UserError(f"--lr {training.lr}: the learning rate must be a positive number")
+    if not 0 < training.lr_decay <= 1:
+        raise UserError(f"--lr-decay {training.lr_decay}: must be above 0 and at most 1")
+    _between("momentum", training.momentum, 0, 1)
+    _at_least("weight_decay", training.weight_decay, 0)
+    if training.clip != "none" and not (math.isfinite(training.clip) and training.clip > 0):
+        raise UserError(f"--clip {training.clip}: must be a positive number, or none")
+    for name in ("steps", "epochs", "minutes"):
+        value = getattr(training, name)
+        if value is not None:
+            _at_least(name, value, 0)
+    _at_least("validate_every", training.validate_every, 0)
+    _at_least("validation_chars", training.validation_chars, 1)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise UserError(f"{_flag(name)} {value}: must be a finite number")
+
+
+def _at_least(name: str, value: float, low: float) -> None:
+    if not (math.isfinite(value) and value >= low):
+        raise UserError(f"{_flag(name)} {value}: must be at least {low:g}")
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError(f"{_flag(name)} {value}: must be between {low:g} and {high:g}")
+
+
+def parameters(model: ModelConfig, vocabulary_size: int) -> int:
+    """Return the number of parameters."""
+    rows = len(CELLS[model.cell].gates) * model.hidden
+    inputs = vocabulary_size if model.one_hot else model.embedding
+    count = 0 if model.one_hot else vocabulary_size * model.embedding
+    for _ in range(model.layers):
+        count += rows * (inputs + model.hidden + 2)
+        inputs = model.hidden
+    return count + vocabulary_size * (model.hidden + 1)
+
+
+def estimated_bytes(config: Config, vocabulary_size: int) -> int:
+    """Return the memory a training step needs: weights, gradients, optimiser, and activations of one window."""
+    model, training = config.model, config.training
+    gates = len(CELLS[model.cell].gates)
+    positions = training.batch * training.bptt
+    per_position = model.layers * model.hidden * (2 * gates + 4) + 3 * vocabulary_size + model.embedding
+    return FLOAT * (4 * parameters(model, vocabulary_size) + positions * per_position)
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that could be had now (all of it, where the system does not say)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_memory(config: Config, vocabulary_size: int, available: int) -> None:
+    """Raise UserError where a training step would not fit into `available` bytes."""
+    needed = estimated_bytes(config, vocabulary_size)
+    if needed > available:
+        raise UserError(
+            f"this run needs about {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB are free; "
+            "lower --hidden, --layers, --batch or --bptt"
+        )

@@ -1,0 +1,192 @@
+"""The `rnnscope` command. Each subcommand imports what it needs inside itself, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnscope import __version__
+from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RunFailed, UserError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from rnnscope.config import Config
+    from rnnscope.options import Train
+
+STARTED = time.monotonic()
+
+
+def train(arguments: list[str]) -> int:
+    """Train a network on a text and watch it learn."""
+    from rnnscope import launch, options
+
+    first = options.parse(options.Train, "train", arguments)
+    defaults, folder = launch.defaults(first.interface)
+    asked = options.parse(options.Train, "train", arguments, defaults)
+    config = asked.to_config()
+    headless = asked.interface.headless or asked.interface.json or not sys.stdout.isatty()
+    if folder is None:
+        folder = launch.prepare_new(config, headless=headless)
+    else:
+        launch.prepare_resume(folder, config)
+    if headless or config.training.steps == 0:
+        from rnnscope.headless import run_headless
+
+        return run_headless(folder, as_json=asked.interface.json)
+    return _with_screen(folder, launch.spawn_worker(folder))
+
+
+def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None) -> int:
+    from rnnscope.tui.app import run
+
+    return run(folder, owns_worker=worker, started_at=STARTED)
+
+
+def watch(arguments: list[str]) -> int:
+    """Open the screen on a running or finished run."""
+    from rnnscope import options
+    from rnnscope.recording.reader import Reader
+    from rnnscope.recording.runs import find_run
+
+    folder = find_run(options.parse(options.Watch, "watch", arguments).run, Path(options.RUNS))
+    with Reader(folder):
+        pass  # a corrupt or newer recording is told before the screen opens
+    if not sys.stdout.isatty():
+        raise UserError("watch needs a terminal; use rnnscope runs --json where there is none")
+    return _with_screen(folder, None)
+
+
+def runs(arguments: list[str]) -> int:
+    """List runs; live ones are marked."""
+    from rnnscope import listing, options
+
+    chosen = options.parse(options.Runs, "runs", arguments)
+    for line in listing.runs(Path(chosen.root), as_json=chosen.json):
+        print(line)
+    return EXIT_OK
+
+
+def stop(arguments: list[str]) -> int:
+    """Ask a run to write a checkpoint and end."""
+    from rnnscope import launch, options
+    from rnnscope.recording.runs import find_run
+
+    folder = find_run(options.parse(options.Stop, "stop", arguments).run, Path(options.RUNS))
+    print(launch.stop(folder))
+    return EXIT_OK
+
+
+def sample(arguments: list[str]) -> int:
+    """Print text that a trained model writes."""
+    from rnnscope import options
+    from rnnscope.recording.runs import find_run
+
+    asked = options.parse(options.Sample, "sample", arguments)
+    if not asked.temperature >= 0:
+        raise UserError(f"--temperature {asked.temperature}: must be zero or a positive number")
+    if asked.length < 1:
+        raise UserError(f"--length {asked.length}: must be at least 1")
+    folder = find_run(asked.run, Path(options.RUNS))
+    from rnnscope.loading import load_run, write_text
+
+    loaded = load_run(folder, best=asked.best)
+    for character in write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed):
+        print(character, end="", flush=True)
+    print()
+    return EXIT_OK
+
+
+def texts(arguments: list[str]) -> int:
+    """List built-in texts and those that are fetched once."""
+    from rnnscope import listing, options
+
+    options.parse(options.Texts, "texts", arguments)
+    for line in listing.texts():
+        print(line)
+    return EXIT_OK
+
+
+def verify(arguments: list[str]) -> int:
+    """Check the gradients against step-by-step autograd on this device."""
+    if _wants_help(arguments):
+        from rnnscope.checking import verify_parser
+
+        verify_parser().parse_args(arguments)
+    from rnnscope.verify import main
+
+    return main(arguments)
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure training throughput against bare torch.nn on this device."""
+    if _wants_help(arguments):
+        from rnnscope.checking import bench_parser
+
+        bench_parser().parse_args(arguments)
+    from rnnscope.bench import main
+
+    return main(arguments)
+
+
+def _wants_help(arguments: list[str]) -> bool:
+    return any(word in ("-h", "--help") for word in arguments)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    function.__name__: function for function in (train, watch, runs, stop, sample, texts, verify, bench)
+}
+
+
+def usage() -> str:
+    """Return what `rnnscope --help` prints."""
+    lines = [f"  {name:<8} {(function.__doc__ or '').rstrip('.')}" for name, function in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: rnnscope COMMAND [OPTIONS]",
+            "",
+            "See inside a recurrent network while it learns.",
+            "",
+            *lines,
+            "",
+            "  rnnscope train                  train on a built-in text, no file needed",
+            "  rnnscope train my-text.txt      train on a file of yours",
+            "  rnnscope COMMAND --help         the options of a command",
+            "",
+            "exit status: 0 done; 1 the run failed; 2 bad usage or input; 130 interrupted; 143 terminated",
+        ]
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return its exit status. User errors become one line on stderr."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return EXIT_OK if arguments else EXIT_USAGE
+    if arguments[0] in ("-V", "--version"):
+        print(f"rnnscope {__version__}")
+        return EXIT_OK
+    name, *rest = arguments
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"there is no command {name!r}; use one of: {', '.join(COMMANDS)}")
+        return COMMANDS[name](rest)
+    except UserError as error:
+        print(f"rnnscope: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except RunFailed as error:
+        print(f"rnnscope: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `rnnscope runs | head`
+        sys.stderr.close()
+        return EXIT_OK
+
+
+def entry() -> None:
+    """Run the command line and exit."""
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""What `rnnscope train` does before a worker runs: look at everything that can be wrong, then make the run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rnnscope.check import check
+from rnnscope.config import Config
+from rnnscope.corpus import BUILTIN, absolute_texts, check_windows, load
+from rnnscope.errors import EXIT_USAGE, RunFailed, UserError
+from rnnscope.options import RUNS, Interface, Train, merged, read_toml
+from rnnscope.recording.lock import live
+from rnnscope.recording.reader import Reader
+from rnnscope.recording.runs import find_run, next_name, request_stop
+from rnnscope.recording.writer import Writer
+
+STOP_PATIENCE = 15.0  # seconds that `rnnscope stop` waits for the worker's last checkpoint
+RESUMABLE = ("training", "probes", "run")  # sections that a resumed run may change
+
+
+def defaults(interface: Interface) -> tuple[Train, Path | None]:
+    """Return what flags start from (the resumed run's configuration, the --config file), and the resumed run.
+
+    Raises:
+        UserError: no such run, a recording that cannot be read, or a bad file.
+    """
+    folder, config = None, Config()
+    if interface.resume is not None:
+        folder = find_run(interface.resume, Path(RUNS))
+        with Reader(folder) as reader:
+            config = reader.config
+    if interface.config is not None:
+        config = merged(config, read_toml(interface.config))
+    return Train.of(config, interface), folder
+
+
+def prepare_new(config: Config, *, headless: bool) -> Path:
+    """Check everything, then create the run's folder with its configuration; return it.
+
+    A built-in text needs no look before the start, so the screen need not wait for it.
+
+    Raises:
+        UserError: bad options or input; nothing was written.
+    """
+    check(config)
+    config = dataclasses.replace(config, texts=absolute_texts(config.texts))
+    stateful = config.text.batches == "stateful"
+    if headless or not all(text in BUILTIN for text in config.texts):
+        corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
+        check_windows(corpus, config.training.batch, config.training.bptt, stateful)
+        check(config, len(corpus.vocabulary.symbols))
+    else:
+        _check_builtin(config, stateful)
+    _check_device(config)
+    folder = Path(config.run.run) if config.run.run else next_name(Path(RUNS), config)
+    Writer.create(folder, config, {}).close()
+    return folder
+
+
+def prepare_resume(folder: Path, config: Config) -> None:
+    """Check that the run can go on with `config`, and record it.
+
+    Raises:
+        UserError: another worker holds the run, or text or model were changed.
+    """
+    check(config)
+    _check_device(config)
+    with Reader(folder) as reader:
+        before = reader.config
+    for section in ("texts", "text", "model"):
+        old, new = getattr(before, section), getattr(config, section)
+        if old != new:
+            raise UserError(f"--resume: {_changed(section, old, new)} cannot change; start a new run for that")
+    writer = Writer.open(folder)
+    try:
+        writer.set_config(config)
+    finally:
+        writer.close()
+
+
+def _changed(section: str, old: object, new: object) -> str:
+    if section == "texts" or not dataclasses.is_dataclass(old):
+        return "the texts"
+    names = [field.name for field in dataclasses.fields(old) if getattr(old, field.name) != getattr(new, field.name)]
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def _check_builtin(config: Config, stateful: bool) -> None:
+    """Estimate what a built-in text will be, without generating it."""
+    from rnnscope.corpus import needed_characters
+    from rnnscope.corpus.split import parse_split
+
+    training_share = parse_split(config.text.split)[0]
+    length = min(config.text.length, config.text.first or config.text.length)
+    needed = needed_characters(config.training.batch, config.training.bptt, stateful)
+    if length * len(config.texts) * training_share < needed:  # close to the edge: look at the text itself
+        check_windows(load(config.texts, config.text), config.training.batch, config.training.bptt, stateful)
+    check(config, 128)
+
+
+def _check_device(config: Config) -> None:
+    """Ask torch, in a process of its own, whether the device is there; auto and cpu need no question."""
+    if config.run.device in ("auto", "cpu"):
+        return
+    code = (
+        "import sys; from rnnscope.errors import UserError\n"
+        "from rnnscope.training.device import resolve_device\n"
+        "try: resolve_device(sys.argv[1])\n"
+        f"except UserError as error: print(error); sys.exit({EXIT_USAGE})"
+    )
+    asked = subprocess.run([sys.executable, "-c", code, config.run.device], capture_output=True, text=True, check=False)
+    if asked.returncode == EXIT_USAGE:
+        raise UserError(asked.stdout.strip())
+    if asked.returncode:
+        raise RunFailed(f"torch does not start here: {asked.stderr.strip().splitlines()[-1:]}")
+
+
+def _progress(what: str, share: float | None) -> None:
+    """Show a long preparation on one line of stderr."""
+    percent = "" if share is None else f" {share:4.0%}"
+    end = "\n" if share is not None and share >= 1 else ""
+    print(f"\r\x1b[K{what}{percent}", end=end, file=sys.stderr, flush=True)
+
+
+def spawn_worker(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log."""
+    with (folder / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rnnscope.worker", str(folder)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def stop(folder: Path) -> str:
+    """Ask the run's worker to stop and wait until it has; return what to tell.
+
+    Raises:
+        UserError: no worker is training it.
+        RunFailed: it did not stop in time.
+    """
+    if not live(folder):
+        raise UserError(f"{folder} is not being trained; nothing to stop")
+    request_stop(folder)
+    deadline = time.monotonic() + STOP_PATIENCE
+    while live(folder):
+        if time.monotonic() > deadline:
+            raise RunFailed(f"{folder} was told to stop and has not yet; see {folder / 'worker.log'}")
+        time.sleep(0.02)
+    return f"stopped {folder}; go on with: rnnscope train --resume {folder}"

@@ -1,0 +1,62 @@
+"""A trained model out of a run's folder, with the vocabulary and configuration recorded there: no flags needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from rnnscope.config import Config
+from rnnscope.corpus import Vocabulary
+from rnnscope.errors import UserError
+from rnnscope.model import CharRNN
+from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
+from rnnscope.recording.reader import Reader
+from rnnscope.training import checkpoint
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in evaluation mode, and what is needed to talk to it."""
+
+    model: CharRNN
+    vocabulary: Vocabulary
+    config: Config
+    weights: Path
+
+
+def load_run(folder: Path, *, best: bool = False, device: str = "cpu") -> Loaded:
+    """Load the newest (or the best) weights of a run.
+
+    Raises:
+        UserError: no such run, no weights yet, corrupt files, or weights that do not fit the configuration.
+    """
+    with Reader(folder) as reader:
+        config, meta = reader.config, reader.meta
+    if "vocabulary" not in meta:
+        raise UserError(f"{folder} has no vocabulary yet: its worker never got to the text; train it first")
+    vocabulary = Vocabulary.from_json(meta["vocabulary"])
+    steps = checkpoint.saved_steps(folder)
+    name = checkpoint.BEST if best else checkpoint.weights_name(steps[-1]) if steps else ""
+    if not name or not (folder / name).exists():
+        raise UserError(f"{folder} has no {'best ' if best else ''}weights; train it first")
+    model = CharRNN(config.model, len(vocabulary.symbols))
+    checkpoint.load_weights(model, folder / name)
+    return Loaded(model.to(torch.device(device)).eval(), vocabulary, config, folder / name)
+
+
+def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, seed: int) -> Iterator[str]:
+    """Yield `length` characters, one by one, that the model writes after `prompt` (default: a newline).
+
+    Raises:
+        UserError: the prompt holds characters that the model never saw; they are named.
+    """
+    model, vocabulary = loaded.model, loaded.vocabulary
+    given = torch.from_numpy(vocabulary.encode(prompt or default_prompt(vocabulary)))[:, None]
+    logits, state, _ = model.trace(given, model.initial_state(1))
+    generator = generator_for(device_of(model), seed)
+    for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length):
+        yield vocabulary.decode(ids.numpy())

@@ -1,0 +1,209 @@
+"""Command lines: what each subcommand takes, and how words become dataclasses. The flags come from config.py."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
+
+from rnnscope.config import Config, ModelConfig, ProbeConfig, RunConfig, TextConfig, TrainingConfig
+from rnnscope.errors import UserError
+
+RUNS = "checkpoints"
+"""Where runs land by default, under the current folder."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """How the command talks to you; not part of the run."""
+
+    headless: bool = False
+    """Train in the foreground with plain lines instead of the screen (also where stdout is no terminal)."""
+
+    json: bool = False
+    """One JSON object a line instead of plain lines; implies --headless."""
+
+    resume: str | None = None
+    """Continue this run: its folder, or its name under checkpoints/."""
+
+    config: str | None = None
+    """A TOML file of options, named as the flags; flags beat the file."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a character-level recurrent network on a text and watch it learn."""
+
+    texts: Positional[tuple[str, ...]] = Config.texts
+    """Files, folders, a built-in text (play, code, python) or a name from `rnnscope texts`; joined in this order."""
+
+    text: TextConfig = TextConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    probes: ProbeConfig = ProbeConfig()
+    run: RunConfig = RunConfig()
+    interface: Interface = Interface()
+
+    def to_config(self) -> Config:
+        """Return the part that defines the run."""
+        return Config(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Config)})
+
+    @staticmethod
+    def of(config: Config, interface: Interface) -> Train:
+        """Return the command line that would give `config`."""
+        values = {field.name: getattr(config, field.name) for field in dataclasses.fields(Config)}
+        return Train(**values, interface=interface)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List runs, newest first; live ones are marked."""
+
+    root: str = RUNS
+    """Folder that holds the runs."""
+
+    json: bool = False
+    """One JSON object a line."""
+
+
+@dataclass(frozen=True)
+class OneRun:
+    """What names a run."""
+
+    run: Positional[str]
+    """The run's folder, or its name under checkpoints/."""
+
+
+@dataclass(frozen=True)
+class Watch(OneRun):
+    """Open the screen on a running or finished run."""
+
+
+@dataclass(frozen=True)
+class Stop(OneRun):
+    """Ask a run to write a checkpoint and end."""
+
+
+@dataclass(frozen=True)
+class Sample(OneRun):
+    """Print text that a trained model writes."""
+
+    prompt: str = ""
+    """What the model reads first (default: a newline)."""
+
+    temperature: float = 0.8
+    """Sampling temperature; 0 always takes the most probable character."""
+
+    length: int = 500
+    """Number of characters to write."""
+
+    seed: int = 1
+    """Seed of the random draws."""
+
+    best: bool = False
+    """Use the weights with the lowest validation loss instead of the newest."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """List the texts that need no file: built-in ones, and those that are fetched once."""
+
+
+def parse(kind: type[T], command: str, arguments: list[str], default: T | None = None) -> T:
+    """Turn words into a `kind`; --help prints and exits.
+
+    Raises:
+        UserError: words that do not parse, in one line.
+    """
+    said = io.StringIO()
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind, prog=f"rnnscope {command}", args=arguments, config=(OmitArgPrefixes, FlagCreatePairsOff), **options
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_one_line(said.getvalue(), command)) from None
+
+
+def _one_line(box: str, command: str) -> str:
+    """Shorten tyro's boxed complaint to its first sentences."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    message: list[str] = []
+    for line in lines:
+        if set(line) <= {"─"}:
+            break
+        message.append(line)
+    hint = re.search(r"Perhaps you meant:\s*│\s*│\s*(--[\w-]+)", box)
+    meant = f" (did you mean {hint[1]}?)" if hint else ""
+    return f"{' '.join(message)}{meant}; see rnnscope {command} --help"
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """Read a TOML file of options: flat, or in the sections of config.py; return them by section.
+
+    Raises:
+        UserError: no such file, not TOML, or an option that does not exist.
+    """
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: not a TOML file: {error}") from error
+    homes = {
+        option.name: section.name
+        for section in dataclasses.fields(Config)
+        if section.name != "texts"
+        for option in dataclasses.fields(type(section.default))
+    }
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        # [run] is a section and `run` an option: a table is always a section.
+        items = value.items() if isinstance(value, dict) else [(key, value)]
+        for name, item in items:
+            option = name.replace("-", "_")
+            if option == "texts":
+                found["texts"] = [item] if isinstance(item, str) else item
+            elif option in homes:
+                found.setdefault(homes[option], {})[option] = item
+            else:
+                raise UserError(f"--config {path}: there is no option {name}; see rnnscope train --help")
+    return found
+
+
+def merged(config: Config, changes: dict[str, Any]) -> Config:
+    """Return `config` with the options of `read_toml` put in. Raises UserError on a value of the wrong type."""
+    values: dict[str, Any] = {}
+    for section, options in changes.items():
+        if section == "texts":
+            values[section] = tuple(options)
+            continue
+        for name, value in options.items():
+            _check_type(name, value, getattr(Config(), section))
+        values[section] = dataclasses.replace(getattr(config, section), **options)
+    return dataclasses.replace(config, **values)
+
+
+def _check_type(name: str, value: Any, section: Any) -> None:
+    kind = {field.name: str(field.type) for field in dataclasses.fields(section)}[name]
+    fits = (
+        (isinstance(value, bool) and "bool" in kind)
+        or (isinstance(value, int) and not isinstance(value, bool) and ("int" in kind or "float" in kind))
+        or (isinstance(value, float) and "float" in kind)
+        or (isinstance(value, str) and ("str" in kind or f'"{value}"' in kind))
+    )
+    if not fits:
+        raise UserError(f"--config: {name} = {value!r} does not fit; it takes {kind.replace('Literal', 'one of ')}")

@@ -1,0 +1,62 @@
+"""The device a run trains on, and torch's settings for it."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from rnnscope.config import RunConfig
+from rnnscope.errors import UserError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that `name` (auto, cpu, cuda, cuda:N, mps) means here.
+
+    auto is CUDA where there is a GPU, else the CPU. MPS only when asked for.
+
+    Raises:
+        UserError: no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    match = re.fullmatch(r"cuda(?::(\d+))?", name)
+    if match:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = int(match[1] or 0)
+        if index >= count:
+            raise UserError(f"--device {name}: this machine has {count} CUDA devices; use --device auto or cpu")
+        return torch.device("cuda", index)
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise UserError("--device mps: this machine has no Apple GPU that torch can use; use --device auto or cpu")
+        return torch.device("mps")
+    if name == "cpu":
+        return torch.device("cpu")
+    raise UserError(f"--device {name}: unknown device; use auto, cpu, cuda, cuda:N or mps")
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device in words, with the GPU's model."""
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return str(device)
+
+
+def prepare(run: RunConfig, device: torch.device) -> None:
+    """Set torch's process-wide switches for a run: threads, subnormal numbers, TF32 off.
+
+    Vanishing gradients live among float32's subnormal numbers, where a product can be 90 times slower on a
+    CPU, so those are flushed to zero; screens draw such a zero as underflow.
+    """
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
+    torch.set_flush_denormal(True)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def resolve_precision(name: str) -> str:
+    """Return float32 or bf16. auto is float32: the numbers a student checks by hand."""
+    return "float32" if name == "auto" else name
