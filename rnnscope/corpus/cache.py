@@ -1,0 +1,73 @@
+"""The cache folder: downloads, generated texts and encoded long texts. Everything in it can be deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnnscope.errors import UserError
+
+
+def cache_folder(room: str = "") -> Path:
+    """Return $RNNSCOPE_CACHE, else $XDG_CACHE_HOME/rnnscope, else ~/.cache/rnnscope; `room` names a folder in it."""
+    if own := os.environ.get("RNNSCOPE_CACHE"):
+        return Path(own).expanduser() / room
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()  # a relative one is to be ignored
+    return base / "rnnscope" / room
+
+
+@contextlib.contextmanager
+def new_entry(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; at the end it becomes `target`, whole or not at all.
+
+    Where another process was quicker, its entry stays and ours goes.
+
+    Raises:
+        UserError: the cache folder cannot be written (read-only, full, ...).
+    """
+    with _writable(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            yield temporary
+            try:
+                temporary.rename(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file of the cache under a temporary name, then rename it.
+
+    Raises:
+        UserError: as `new_entry`.
+    """
+    with _writable(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+        try:
+            with open(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise UserError(
+            f"cannot write to the cache folder {folder} ({problem.strerror or problem}): "
+            "set RNNSCOPE_CACHE to a folder that can be written and has room"
+        ) from problem
