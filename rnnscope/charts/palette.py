@@ -60,9 +60,33 @@ DARK = Palette(
     warn=(240, 175, 40),
     bad=(255, 85, 120),
     floor=(150, 110, 190),
-    lines=((86, 180, 233), (240, 165, 30), (40, 190, 140), (225, 140, 185), (240, 228, 66), (235, 110, 40), (90, 140, 240)),
-    diverging=((70, 170, 255), (42, 112, 200), (28, 58, 104), (18, 18, 24), (108, 52, 18), (206, 96, 20), (255, 160, 60)),
-    sequential=((40, 22, 62), (66, 52, 128), (48, 104, 142), (36, 146, 138), (78, 194, 104), (176, 220, 60), (253, 231, 60)),
+    lines=(
+        (86, 180, 233),
+        (240, 165, 30),
+        (40, 190, 140),
+        (225, 140, 185),
+        (240, 228, 66),
+        (235, 110, 40),
+        (90, 140, 240),
+    ),
+    diverging=(
+        (70, 170, 255),
+        (42, 112, 200),
+        (28, 58, 104),
+        (18, 18, 24),
+        (108, 52, 18),
+        (206, 96, 20),
+        (255, 160, 60),
+    ),
+    sequential=(
+        (40, 22, 62),
+        (66, 52, 128),
+        (48, 104, 142),
+        (36, 146, 138),
+        (78, 194, 104),
+        (176, 220, 60),
+        (253, 231, 60),
+    ),
 )
 
 LIGHT = Palette(
@@ -76,9 +100,33 @@ LIGHT = Palette(
     warn=(160, 100, 0),
     bad=(200, 20, 70),
     floor=(120, 70, 160),
-    lines=((0, 105, 170), (190, 95, 0), (0, 130, 95), (170, 70, 125), (130, 115, 0), (175, 60, 0), (40, 60, 150)),
-    diverging=((0, 82, 165), (72, 142, 214), (172, 206, 238), (252, 252, 250), (252, 208, 160), (236, 140, 50), (180, 76, 0)),
-    sequential=((250, 244, 190), (196, 226, 122), (110, 198, 110), (46, 156, 130), (44, 112, 142), (60, 66, 132), (62, 20, 84)),
+    lines=(
+        (0, 105, 170),
+        (190, 95, 0),
+        (0, 130, 95),
+        (170, 70, 125),
+        (130, 115, 0),
+        (175, 60, 0),
+        (40, 60, 150),
+    ),
+    diverging=(
+        (0, 82, 165),
+        (72, 142, 214),
+        (172, 206, 238),
+        (252, 252, 250),
+        (252, 208, 160),
+        (236, 140, 50),
+        (180, 76, 0),
+    ),
+    sequential=(
+        (250, 244, 190),
+        (196, 226, 122),
+        (110, 198, 110),
+        (46, 156, 130),
+        (44, 112, 142),
+        (60, 66, 132),
+        (62, 20, 84),
+    ),
 )
 
 
@@ -102,9 +150,9 @@ def _table(palette: Palette, ramp: Ramp) -> NDArray[np.uint8]:
     at = np.linspace(0.0, len(anchors) - 1, LEVELS)
     channels = [np.interp(at, np.arange(len(anchors)), anchors[:, i]) for i in range(3)]
     table = np.vstack([np.stack(channels, axis=1), [palette.bad]])
-    table = np.rint(table).astype(np.uint8)
-    table.flags.writeable = False
-    return table
+    rounded: NDArray[np.uint8] = np.rint(table).astype(np.uint8)
+    rounded.flags.writeable = False
+    return rounded
 
 
 @lru_cache(maxsize=16)
@@ -113,7 +161,9 @@ def ramp_colours(palette: Palette, ramp: Ramp) -> tuple[RGB, ...]:
     return tuple((int(r), int(g), int(b)) for r, g, b in _table(palette, ramp))
 
 
-def colours(values: ArrayLike, low: float, high: float, palette: Palette, ramp: Ramp = "diverging") -> NDArray[np.uint8]:
+def colours(
+    values: ArrayLike, low: float, high: float, palette: Palette, ramp: Ramp = "diverging"
+) -> NDArray[np.uint8]:
     """Return the colour of each value as bytes of shape (..., 3)."""
     found: NDArray[np.uint8] = _table(palette, ramp)[ramp_levels(values, low, high)]
     return found
@@ -124,10 +174,10 @@ def ramp_glyphs(ramp: Ramp) -> tuple[str, ...]:
     """Return the LEVELS + 1 glyphs that stand for a ramp without colour; signs differ in shape, not only in weight."""
     if ramp == "sequential":
         at = np.linspace(0, len(SEQUENTIAL_GLYPHS) - 1, LEVELS)
-        return (*(SEQUENTIAL_GLYPHS[int(round(i))] for i in at), BAD_GLYPH)
+        return (*(SEQUENTIAL_GLYPHS[round(i)] for i in at), BAD_GLYPH)
     half = np.linspace(-1.0, 1.0, LEVELS)
     top = len(POSITIVE_GLYPHS) - 1
-    signed = ((NEGATIVE_GLYPHS if x < 0 else POSITIVE_GLYPHS)[int(round(abs(x) * top))] for x in half)
+    signed = ((NEGATIVE_GLYPHS if x < 0 else POSITIVE_GLYPHS)[round(abs(x) * top)] for x in half)
     return (*signed, BAD_GLYPH)
 
 

@@ -17,7 +17,8 @@ _FILLERS = frozenset((0x115F, 0x1160, 0x3164, 0xFFA0))  # Hangul fillers: letter
 
 def _is_disputed(code: int) -> bool:
     """Tell whether terminals disagree on the width: trigrams, tetragrams, counting rods (wide since Unicode 16)."""
-    return 0x2630 <= code <= 0x2637 or 0x268A <= code <= 0x268F or 0x4DC0 <= code <= 0x4DFF or 0x1D300 <= code <= 0x1D37F
+    blocks = ((0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D37F))
+    return any(first <= code <= last for first, last in blocks)
 
 
 def _is_variation(code: int) -> bool:
@@ -40,7 +41,8 @@ def _picture(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":  # C1 controls: 0x9B is a one-character CSI
         return _REPLACEMENT
-    if category in ("Cs", "Co", "Cn") or _is_disputed(code):  # lone surrogates cannot be encoded; width of the others is anybody's guess
+    # Lone surrogates cannot be encoded; the width of the others is anybody's guess.
+    if category in ("Cs", "Co", "Cn") or _is_disputed(code):
         return _REPLACEMENT
     if 0x1F1E6 <= code <= 0x1F1FF:  # regional indicators would join in pairs to a flag of uncertain width
         return chr(code - 0x1F1E6 + ord("A"))
@@ -106,9 +108,9 @@ def shorten(text: str, width: int) -> str:
 
 
 class Placed(NamedTuple):
-    """One character of a wrapped line: its index in the text, what is shown, and the cells that it takes."""
+    """One character of a wrapped line: where it is in the text, what is shown, and the cells that it takes."""
 
-    index: int
+    at: int
     shown: str
     cells: int
 

@@ -1,0 +1,259 @@
+"""Axes: the fixed scale of a chart, its ticks, and the frame drawn around the canvas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rnnscope.charts.palette import Palette
+from rnnscope.charts.spans import PLAIN, Row, Span, Style, fit
+from rnnscope.charts.text import cells, crop, printable, shorten
+
+Range = tuple[float, float]
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The scale of a chart, fixed by the caller: nothing drawn on it ever changes it.
+
+    log_y: y_range and all y values are linear numbers, drawn on a logarithmic scale; a y_range that does not start
+    above zero then starts six decades under its end. Ticks left None are chosen by `nice_ticks` and `log_ticks`.
+    """
+
+    x_label: str = ""
+    y_label: str = ""
+    x_range: Range = (0.0, 1.0)
+    y_range: Range = (0.0, 1.0)
+    log_y: bool = False
+    x_integer: bool = False
+    y_integer: bool = False
+    x_ticks: Sequence[float] | None = None
+    y_ticks: Sequence[float] | None = None
+
+
+def nice_ticks(low: float, high: float, count: int, *, integer: bool = False) -> list[float]:
+    """Return at most `count` multiples of 1, 2, 2.5 or 5 times a power of ten inside low..high, ascending."""
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
+        return []
+    magnitude = 10.0 ** math.floor(math.log10((high - low) / count))
+    for factor in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0):
+        step = factor * magnitude
+        if integer and (step < 1.0 or step != round(step)):
+            continue
+        slack = 1e-9 * (high - low) / step
+        first, last = math.ceil(low / step - slack), math.floor(high / step + slack)
+        if last - first + 1 <= count:
+            return [i * step for i in range(first, last + 1)]
+    return []
+
+
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return at most about `count` powers of ten inside low..high, with 2 and 5 between them where few fit."""
+    if not (0.0 < low < high and math.isfinite(high)) or count < 1:
+        return []
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    decades = last - first + 1
+    if decades >= 3 or decades > count:
+        stride = next(s for s in (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if decades / s <= max(count, 1))
+        return [10.0**e for e in range(first, last + 1) if e % stride == 0]
+    for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        fine = [s * 10.0**e for e in range(first - 1, last + 1) for s in steps if low <= s * 10.0**e <= high]
+        if 2 <= len(fine) <= count:
+            return fine
+    return nice_ticks(low, high, count)
+
+
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """Write ticks with as few, equally many, decimals as tell them apart; thousands as 1,000, then 20k, 3M."""
+    if not ticks:
+        return []
+    largest = max(abs(t) for t in ticks)
+    gaps = [abs(b - a) for a, b in pairwise(ticks)] or [largest or 1.0]
+    gap = min(g for g in gaps) or 1.0
+    if largest >= 1e9 or gap < 1e-4:
+        return ["0" if t == 0 else _scientific(t) for t in ticks]
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if largest >= 10 * size and all(abs(t / size * 10 - round(t / size * 10)) < 1e-6 for t in ticks):
+            return ["0" if t == 0 else f"{t / size:.1f}".removesuffix(".0") + unit for t in ticks]
+    decimals = next((d for d in range(6) if all(abs(t * 10**d - round(t * 10**d)) < 1e-3 for t in ticks)), 5)
+    return [f"{t + 0.0:,.{decimals}f}" for t in ticks]
+
+
+def _scientific(value: float) -> str:
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def power_labels(ticks: Sequence[float]) -> list[str]:
+    """Write ticks of a logarithmic axis: 10⁻⁶ where some are far from 1, else plain numbers (0.01, 20)."""
+    if ticks and min(ticks) >= 1e-3 and max(ticks) < 1e5:
+        return [f"{t:,.0f}" if t >= 1 and t == round(t) else f"{t:.6f}".rstrip("0") for t in ticks]
+    labels = []
+    for tick in ticks:
+        exponent = math.floor(math.log10(tick) + 1e-9)
+        mantissa = round(tick / 10.0**exponent)
+        power = "10" + str(exponent).translate(_SUPERSCRIPT)
+        labels.append(power if mantissa == 1 else f"{mantissa}·{power}")
+    return labels
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One direction of the canvas: values low..high (log10 of them where `log`) over `cells` cells of `dots` dots."""
+
+    low: float
+    high: float
+    log: bool
+    cells: int
+    dots: int  # dots of a braille character in this direction
+
+    def share(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return where values lie, 0 at low and 1 at high; -inf where a logarithm has no value, NaN stays NaN."""
+        array = np.asarray(values, dtype=np.float64)
+        if self.log:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                array = np.where(array <= 0, -np.inf, np.log10(array))
+        with np.errstate(invalid="ignore", over="ignore"):
+            result: NDArray[np.float64] = (array - self.low) / (self.high - self.low)
+        return result
+
+    def cell(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Return the cell of each value (which must be finite), counted from the low end; outside is outside."""
+        dot = np.floor(np.round(0.5 + (self.cells * self.dots - 1) * self.share(values), 8))
+        found: NDArray[np.int64] = (np.clip(dot, -1e9, 1e9) // self.dots).astype(np.int64)
+        return found
+
+
+def make_scale(wanted: Range, log: bool, count: int, dots: int) -> Scale:
+    """Return the Scale of a range, mending one that is empty, reversed or not finite so that drawing cannot fail."""
+    low, high = (float(v) if math.isfinite(v) else 0.0 for v in wanted)
+    if log:
+        high = high if high > 0 else 1.0
+        low = low if low > 0 else high * 1e-6
+        low, high = math.log10(low), math.log10(high)
+    if high < low:
+        low, high = high, low
+    if high - low <= abs(low) * 1e-12 or high == low:
+        pad = max(abs(low), 1.0) * 0.5
+        low, high = low - pad, high + pad
+    return Scale(low, high, log, count, dots)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the canvas lies inside a chart, its scales, and the ticks with their labels."""
+
+    width: int
+    height: int
+    left: int  # cells left of the canvas: labels and axis
+    header: int  # rows above the canvas
+    footer: int  # rows under it: 0 none, 1 axis with the labels in it, 2 axis and labels
+    x: Scale
+    y: Scale
+    x_ticks: dict[int, str]  # canvas column -> label
+    y_ticks: dict[int, str]  # canvas row from the bottom -> label
+
+
+def make_frame(axes: Axes, width: int, height: int, header: bool) -> Frame:
+    """Lay out a chart of width x height cells; what does not fit is left out: header, then labels, then axes."""
+    footer = 2 if height >= 11 else 1 if height >= 4 else 0
+    top = 1 if header and height >= 5 else 0
+    rows = max(height - footer - top, 0)
+    y = make_scale(axes.y_range, axes.log_y, rows, 4)
+    y_ticks = _y_ticks(axes, y)
+    label = max((cells(t) for t in y_ticks.values()), default=0)
+    left = label + 1 if width >= label + 10 and footer else 0
+    columns = max(width - left, 0)
+    x = make_scale(axes.x_range, False, columns, 2)
+    return Frame(width, height, left, top, footer, x, y, _x_ticks(axes, x), y_ticks if left else {})
+
+
+def _y_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
+    if scale.cells < 2:
+        return {}
+    count = max(2, min(scale.cells // 3 + 1, 9))
+    low, high = (10.0**scale.low, 10.0**scale.high) if scale.log else (scale.low, scale.high)
+    ticks = (
+        list(axes.y_ticks)
+        if axes.y_ticks is not None
+        else (log_ticks(low, high, count) if scale.log else nice_ticks(low, high, count, integer=axes.y_integer))
+    )
+    labels = power_labels(ticks) if scale.log else tick_labels(ticks)
+    return _place(scale, ticks, labels)
+
+
+def _x_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
+    if scale.cells < 6:
+        return {}
+    count = max(2, min(scale.cells // 10, 12))
+    ticks = (
+        axes.x_ticks if axes.x_ticks is not None else nice_ticks(scale.low, scale.high, count, integer=axes.x_integer)
+    )
+    return _place(scale, ticks, tick_labels(ticks))
+
+
+def _place(scale: Scale, ticks: Sequence[float], labels: Sequence[str]) -> dict[int, str]:
+    if not ticks:
+        return {}
+    places = scale.cell(np.asarray(ticks))
+    return {int(p): t for p, t in zip(places, labels, strict=True) if 0 <= p < scale.cells}
+
+
+def draw_left(frame: Frame, row: int, palette: Palette, mono: bool) -> Row:
+    """Return the part left of canvas row `row` (from the bottom): label and axis."""
+    if not frame.left:
+        return ()
+    label = frame.y_ticks.get(row)
+    text = f"{label or '':>{frame.left - 1}}" + ("┤" if label is not None else "│")
+    return (Span(text, _faint(palette, mono)),)
+
+
+def draw_footer(frame: Frame, axes: Axes, palette: Palette, mono: bool) -> list[Row]:
+    """Return the rows under the canvas: the x axis with its ticks, labels and name."""
+    if not frame.footer:
+        return []
+    style = _faint(palette, mono)
+    name = printable(axes.x_label)
+    corner = " " * (frame.left - 1) + "└" if frame.left else ""
+    columns = frame.x.cells
+    if frame.footer == 2:
+        line = "".join("┬" if column in frame.x_ticks else "─" for column in range(columns))
+        labels = _label_line(frame, name, " ", 0)
+        return [fit((Span(corner + line, style),), frame.width, PLAIN), fit((Span(labels, style),), frame.width)]
+    labels = _label_line(frame, name, "─", 1)
+    return [fit((Span(corner + labels[frame.left :], style),), frame.width)]
+
+
+def _label_line(frame: Frame, name: str, filler: str, pad: int) -> str:
+    """Write the x labels centred under their ticks, the axis name at the right, dropping labels that collide."""
+    line = [filler] * frame.width
+    name = shorten(name, max(frame.width - frame.left - 12, 0))
+    free = frame.width
+    if name:
+        size = cells(name)
+        free = frame.width - size
+        line[free:] = [name]  # one piece, so that wide characters keep their place
+        free -= 1 + pad
+        if pad:
+            line[free + 1] = " "
+    end = frame.left if pad else 0  # first free cell
+    for column, label in sorted(frame.x_ticks.items()):
+        start = min(max(frame.left + column - len(label) // 2, end), free - len(label))
+        if start < end or abs(start - (frame.left + column - len(label) // 2)) > len(label) // 2 + 1:
+            continue
+        text = (" " * pad if start > end or not pad else "") + label + " " * pad
+        begin = start - (len(text) - len(label) - pad)
+        line[begin : begin + len(text)] = list(text)
+        end = start + len(label) + 1 + pad
+    return crop("".join(line), frame.width)
+
+
+def _faint(palette: Palette, mono: bool) -> Style:
+    return Style(dim=True) if mono else Style(fg=palette.faint)

@@ -1,0 +1,113 @@
+"""Text whose every character is coloured by a value: what a unit does while the model reads and writes it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rnnscope.charts.palette import LEVELS, Palette, Ramp, blend, ramp_colours, ramp_levels, readable_on
+from rnnscope.charts.spans import PLAIN, Row, Style, fit_rows, join
+from rnnscope.charts.text import NEWLINE_MARK, Placed, wrap
+
+_MISSING = -1  # the level of a character that has no value
+
+
+def visible_lines(text: str, width: int, height: int, tail: bool = True) -> list[list[Placed]]:
+    """Return the wrapped lines that fit, the newest if `tail`; with them a click is traced to its character."""
+    area = max(width * height, 1)
+    start = max(len(text) - 3 * area, 0) // area * area if tail else 0  # no need to wrap what cannot be seen
+    stop = len(text) if tail else 2 * area
+    lines = [[Placed(p.at + start, p.shown, p.cells) for p in line] for line in wrap(text[start:stop], width)]
+    return lines[-height:] if tail else lines[:height]
+
+
+def coloured_text(
+    text: str,
+    values: ArrayLike,
+    width: int,
+    height: int,
+    low: float,
+    high: float,
+    ramp: Ramp = "diverging",
+    *,
+    palette: Palette,
+    mono: bool = False,
+    cursor: int | None = None,
+    tail: bool = True,
+    nan_is_missing: bool = False,
+) -> list[Row]:
+    """Draw `text` in `height` rows of `width` cells, the background of character i coloured by values[i].
+
+    values (N,) on the fixed scale low..high; characters beyond N have no value and stay plain, as do those whose
+    value is NaN if `nan_is_missing` (else they show as bad, as infinities always do). tail: of a text that does not
+    fit the newest lines are shown, else the first. cursor: index of a character to mark; len(text) marks the end.
+    Without colour: diverging, from negative to positive, underlined and reversed, underlined, plain, bold, bold and
+    reversed; sequential, from low to high, dim, plain, bold, bold and reversed.
+    """
+    if width < 1 or height < 1:
+        return fit_rows([], max(width, 0), max(height, 0))
+    levels = _levels(values, len(text), low, high, nan_is_missing)
+    rows: list[Row] = []
+    for line in visible_lines(text, width, height, tail):
+        pieces: list[tuple[str, Style]] = []
+        for index, shown, size in line:
+            mark = shown == NEWLINE_MARK
+            style = _mono_style(levels[index], ramp) if mono else _style(levels[index], palette, ramp, mark)
+            if index == cursor:
+                style = _cursor_style(palette, mono)
+            if size == 0 and pieces:  # a combining character belongs to the cell before it
+                pieces[-1] = (pieces[-1][0] + shown, pieces[-1][1])
+            else:
+                pieces.append((shown, style))
+        if cursor == len(text) and line and line[-1].at == len(text) - 1 and sum(p.cells for p in line) < width:
+            pieces.append((" ", _cursor_style(palette, mono)))
+        rows.append(join(pieces))
+    return fit_rows(rows, width, height)
+
+
+def _levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missing: bool) -> list[int]:
+    given = np.atleast_1d(np.asarray(values, dtype=np.float64))[:count]
+    levels = np.full(count, _MISSING)
+    levels[: len(given)] = ramp_levels(given, low, high)
+    if nan_is_missing:
+        levels[: len(given)][np.isnan(given)] = _MISSING
+    found: list[int] = levels.tolist()
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _styles(palette: Palette, ramp: Ramp, mark: bool) -> tuple[Style, ...]:
+    """Return the style of each level; marks of what is not really there (↵) stand back."""
+    out = []
+    for background in ramp_colours(palette, ramp):
+        front = readable_on(background)
+        out.append(Style(fg=blend(front, background, 0.45) if mark else front, bg=background))
+    return tuple(out)
+
+
+def _style(level: int, palette: Palette, ramp: Ramp, mark: bool) -> Style:
+    if level == _MISSING:
+        return Style(fg=palette.faint) if mark else PLAIN
+    return _styles(palette, ramp, mark)[level]
+
+
+@lru_cache(maxsize=1024)
+def _mono_style(level: int, ramp: Ramp) -> Style:
+    if level == _MISSING:
+        return PLAIN
+    if level == LEVELS:
+        return Style(reverse=True, underline=True, bold=True)
+    share = level / (LEVELS - 1)
+    if ramp == "sequential":
+        steps = (Style(dim=True), PLAIN, Style(bold=True), Style(bold=True, reverse=True))
+        return steps[min(int(share * 4), 3)]
+    signed = (Style(underline=True, reverse=True), Style(underline=True), PLAIN, Style(bold=True))
+    return (*signed, Style(bold=True, reverse=True))[min(int(share * 5), 4)]
+
+
+def _cursor_style(palette: Palette, mono: bool) -> Style:
+    if mono:
+        return Style(reverse=True, bold=True, underline=True)
+    return Style(fg=readable_on(palette.accent), bg=palette.accent, bold=True)
