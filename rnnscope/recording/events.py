@@ -1,7 +1,7 @@
 """The typed events of a recording: what the worker measures and every screen reads.
 
 Frozen dataclasses of numbers, strings and numpy arrays. Arrays travel as a safetensors payload, the rest as
-JSON; see `store.py`. Shapes: L layers, T time steps, H hidden units, V vocabulary.
+JSON; see `codec.py`. Shapes: L layers, T time steps, H hidden units, V vocabulary.
 """
 
 from __future__ import annotations
@@ -160,6 +160,20 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Intervention:
+    """A command that a viewer sent was answered: it took effect at this event's step, or was refused.
+
+    command: its kind (see commands.py); arguments: its fields as JSON text; reason: why it was refused.
+    """
+
+    kind: ClassVar[str] = "intervention"
+    command: str
+    arguments: str
+    done: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What can be changed while training, after a change took effect."""
 
@@ -171,11 +185,43 @@ class Settings:
 
 
 Event: TypeAlias = (
-    Started | Status | Validation | Gradients | Sample | Comparison | Cost | Diverged | Checkpoint | Settings
+    Started
+    | Status
+    | Validation
+    | Gradients
+    | Sample
+    | Comparison
+    | Cost
+    | Diverged
+    | Checkpoint
+    | Intervention
+    | Settings
 )
 EVENTS: dict[str, type[Event]] = {
     cls.kind: cls
-    for cls in (Started, Status, Validation, Gradients, Sample, Comparison, Cost, Diverged, Checkpoint, Settings)
+    for cls in (
+        Started, Status, Validation, Gradients, Sample, Comparison, Cost, Diverged, Checkpoint, Intervention, Settings,
+    )
 }  # fmt: skip
 LARGE = frozenset({"gradients", "sample", "comparison"})
 """Kinds that the recording budget thins: above it only the newest one of each is kept."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """The scalars of one training step (not an event: they have a narrow table of their own).
+
+    step: the step just done, from 1; epoch: passes over the training part after it.
+    loss: nats per character, mean over window and batch. grad_norm, grad_norm_clipped: global norm before and
+    after clipping. seconds: training time since step 1; chars: characters trained on since step 1.
+    NaN and infinities are recorded as they are.
+    """
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    grad_norm_clipped: float
+    epoch: float
+    seconds: float
+    chars: int
