@@ -82,10 +82,11 @@ class Reader:
                 if row is not None:
                     rows.append(row)
                     self._large[kind] = row[0]
-        for row in sorted(row for row in rows if _within(row, stretches)):
-            event = decode_event(*row[4:])
-            if event is not None:  # None: a kind that only a newer version knows
-                found.append(_recorded(row, event))
+        with self._explained():
+            for row in sorted(row for row in rows if _within(row, stretches)):
+                event = decode_event(*row[4:])
+                if event is not None:  # None: a kind that only a newer version knows
+                    found.append(_recorded(row, event))
         return found
 
     def scalars(self) -> Columns:
@@ -115,7 +116,7 @@ class Reader:
         """
         with self._look() as connection:
             row = _newest(connection, kind, 0, schema.lineage(connection))
-        event = decode_event(*row[4:]) if row else None
+            event = decode_event(*row[4:]) if row else None
         return _recorded(row, event) if row and event is not None else None
 
     def newest_step(self) -> StepRow | None:
@@ -180,10 +181,10 @@ class Reader:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says of a damaged file into one line."""
+        """Turn what SQLite and the codec (ValueError) say of a damaged file into one line."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError) as error:
             raise UserError(f"{self._path} cannot be read ({error}): it is damaged, or was removed") from error
 
 

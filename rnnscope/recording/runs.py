@@ -60,7 +60,7 @@ def run_info(folder: Path) -> RunInfo:
         with Reader(folder) as reader:
             live = reader.live()
             status, validation, step = reader.newest("status"), reader.newest("validation"), reader.newest_step()
-            config, created = reader.config, reader.meta.get("created", math.nan)
+            config, created = reader.config, reader.meta.get("created", 0.0)
     except UserError as error:
         return RunInfo(
             folder.name, folder, UNREADABLE, str(error), lock.live(folder), 0, 0.0, math.nan, math.nan, "", 0, 0, "",

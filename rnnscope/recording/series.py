@@ -167,7 +167,9 @@ def smooth(step: ArrayLike, value: ArrayLike, span: float, count: ArrayLike | No
     total = _recurrence(decay, np.where(weight > 0, values, 0.0) * weight)
     norm = _recurrence(decay, weight)
     # Far from any value both underflow together; the mean is then unknown rather than 0/0.
-    return np.divide(total, norm, out=np.full(len(steps), np.nan), where=norm > 0)
+    mean = np.full(len(steps), np.nan)
+    np.divide(total, norm, out=mean, where=norm > 0)
+    return mean
 
 
 def _recurrence(decay: Doubles, given: Doubles) -> Doubles:
