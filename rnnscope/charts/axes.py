@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnscope.charts.palette import Palette
-from rnnscope.charts.spans import PLAIN, Row, Span, Style, fit
+from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.charts.text import cells, crop, printable, shorten
 
 Range = tuple[float, float]
@@ -220,39 +220,54 @@ def draw_footer(frame: Frame, axes: Axes, palette: Palette, mono: bool) -> list[
     if not frame.footer:
         return []
     style = _faint(palette, mono)
-    name = printable(axes.x_label)
+    name = shorten(printable(axes.x_label), max(frame.x.cells - 8, 0))
     corner = " " * (frame.left - 1) + "└" if frame.left else ""
-    columns = frame.x.cells
-    if frame.footer == 2:
-        line = "".join("┬" if column in frame.x_ticks else "─" for column in range(columns))
-        labels = _label_line(frame, name, " ", 0)
-        return [fit((Span(corner + line, style),), frame.width, PLAIN), fit((Span(labels, style),), frame.width)]
-    labels = _label_line(frame, name, "─", 1)
-    return [fit((Span(corner + labels[frame.left :], style),), frame.width)]
+    if frame.footer == 1:  # labels inside the axis
+        pieces = _x_labels(frame, name, " ", frame.left)
+        return [(Span(corner + _line(pieces, "─", frame.left, frame.width), style),)]
+    axis = corner + "".join("┬" if column in frame.x_ticks else "─" for column in range(frame.x.cells))
+    return [(Span(axis, style),), (Span(_line(_x_labels(frame, name, "", 0), " ", 0, frame.width), style),)]
 
 
-def _label_line(frame: Frame, name: str, filler: str, pad: int) -> str:
-    """Write the x labels centred under their ticks, the axis name at the right, dropping labels that collide."""
-    line = [filler] * frame.width
-    name = shorten(name, max(frame.width - frame.left - 12, 0))
-    free = frame.width
-    if name:
-        size = cells(name)
-        free = frame.width - size
-        line[free:] = [name]  # one piece, so that wide characters keep their place
-        free -= 1 + pad
-        if pad:
-            line[free + 1] = " "
-    end = frame.left if pad else 0  # first free cell
+def _x_labels(frame: Frame, name: str, pad: str, first: int) -> list[tuple[int, str]]:
+    """Place the x labels under their ticks and the name of the axis between or after them: (cell, text), ascending.
+
+    Labels that would collide are left out. pad: put around each text; first: the first cell that may be used.
+    """
+    apart = 1 - len(pad)
+    placed: list[tuple[int, str]] = []
+    end = first
     for column, label in sorted(frame.x_ticks.items()):
-        start = min(max(frame.left + column - len(label) // 2, end), free - len(label))
-        if start < end or abs(start - (frame.left + column - len(label) // 2)) > len(label) // 2 + 1:
-            continue
-        text = (" " * pad if start > end or not pad else "") + label + " " * pad
-        begin = start - (len(text) - len(label) - pad)
-        line[begin : begin + len(text)] = list(text)
-        end = start + len(label) + 1 + pad
-    return crop("".join(line), frame.width)
+        text = pad + label + pad
+        start = max(min(frame.left + column - len(text) // 2, frame.width - len(text)), first)
+        if start >= end:
+            placed.append((start, text))
+            end = start + len(text) + apart
+    return _place_name(placed, f" {name} " if name else "", frame.width, first)
+
+
+def _place_name(placed: list[tuple[int, str]], name: str, width: int, first: int) -> list[tuple[int, str]]:
+    """Add the name of the axis in the last gap that holds it, or else in the place of the last labels."""
+    size = cells(name)
+    if not name or size > width - first:
+        return placed
+    ends = [first, *(start + len(text) for start, text in placed)]
+    starts = [*(start for start, _ in placed), width]
+    for i in (len(placed), len(placed) - 1):
+        if i >= 0 and starts[i] - ends[i] >= size + 1:
+            start = width - size if i == len(placed) else (starts[i] + ends[i] - size + 1) // 2
+            return [*placed[:i], (start, name), *placed[i:]]
+    kept = [piece for piece in placed if piece[0] + len(piece[1]) <= width - size]
+    return [*kept, (width - size, name)]
+
+
+def _line(pieces: list[tuple[int, str]], filler: str, first: int, width: int) -> str:
+    """Write placed pieces into a line from cell `first` to `width`, filler between them."""
+    out, at = "", first
+    for start, text in pieces:
+        out += filler * (start - at) + text
+        at = start + cells(text)
+    return crop(out + filler * (width - at), width - first)
 
 
 def _faint(palette: Palette, mono: bool) -> Style:

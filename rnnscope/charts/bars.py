@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnscope.charts.palette import BAD_GLYPH, Palette
+from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette
 from rnnscope.charts.spans import PLAIN, RGB, Row, Span, Style, fit, fit_rows, join
 from rnnscope.charts.text import cells, printable, shorten
 
-_RISING = " ▁▂▃▄▅▆▇█"  # eighths of a cell from the bottom
 _GROWING = " ▏▎▍▌▋▊▉█"  # eighths of a cell from the left
 
 
@@ -67,7 +66,7 @@ def columns(
     for row in reversed(range(max(height, 0))):
         filled = np.clip(eighths - 8 * row, 0, 8).tolist()
         missing = (BAD_GLYPH if row == 0 else " ", bad)
-        rows.append(join((_RISING[f], ink) if ok else missing for f, ok in zip(filled, finite, strict=True)))
+        rows.append(join((RISING[f], ink) if ok else missing for f, ok in zip(filled, finite, strict=True)))
     return fit_rows(rows, max(width, 0), max(height, 0))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.charts.axes import Axes, Frame
-from rnnscope.charts.palette import BAD_GLYPH, Palette, blend
+from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette, blend
 from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, letters
 from rnnscope.charts.spans import PLAIN, RGB, Row, Style, fit, join
 from rnnscope.charts.text import printable, shorten
@@ -32,18 +32,21 @@ class Canvas:
         self.columns, self.rows = frame.x.cells, frame.y.cells
         self.characters = [[" "] * self.columns for _ in range(self.rows)]
         self.styles = [[PLAIN] * self.columns for _ in range(self.rows)]
+        self.grounds: dict[tuple[int, int], RGB] = {}  # (column, row) -> background, where a band lies
 
     def put(self, column: int, row: int, character: str, fg: RGB | None, bold: bool = False, dim: bool = False) -> None:
         """Draw one narrow character over whatever is there, keeping the background; dim where there is no colour."""
         if 0 <= column < self.columns and 0 <= row < self.rows:
-            bg = self.styles[row][column].bg
             self.characters[row][column] = character
-            self.styles[row][column] = _style(None if self.mono else fg, bg, bold, dim and self.mono)
+            if self.mono:
+                self.styles[row][column] = _style(None, None, bold, dim)
+            else:
+                self.styles[row][column] = _style(fg, self.grounds.get((column, row)), bold)
 
-    def write(self, column: int, row: int, text: str, fg: RGB | None) -> None:
+    def write(self, column: int, row: int, text: str, fg: RGB | None, dim: bool = False) -> None:
         """Write text of narrow characters from `column` on."""
         for i, character in enumerate(text):
-            self.put(column + i, row, character, fg)
+            self.put(column + i, row, character, fg, dim=dim)
 
     def render(self, row: int) -> Row:
         """Return one row of the canvas as spans."""
@@ -56,66 +59,93 @@ def line_colour(line: Line, palette: Palette) -> RGB:
 
 
 def draw_grid(canvas: Canvas) -> None:
-    """Draw a line of thin dots at each tick of the y axis."""
+    """Draw a line of thin dots at each tick of the y axis, broken where the edge of a band runs."""
     for row in canvas.frame.y_ticks:
-        canvas.write(0, row, "┈" * canvas.columns, canvas.palette.grid)
+        for column, character in enumerate(canvas.characters[row]):
+            if character == " ":
+                canvas.put(column, row, "┈", canvas.palette.grid, dim=True)
 
 
 def draw_bands(canvas: Canvas, bands: Sequence[Band]) -> None:
-    """Shade the area of each band, two steps of resolution a cell; where bands overlap their colours mix."""
+    """Shade the area of each band, its edges to an eighth of a cell; where bands overlap their colours mix."""
     if not bands:
         return
-    ground = np.array(canvas.palette.background, dtype=np.float64)
-    halves = np.broadcast_to(ground, (2 * canvas.rows, canvas.columns, 3)).copy()
-    touched = np.zeros(halves.shape[:2], dtype=bool)
-    for band in bands:
-        inside = _band_cells(canvas, band)
-        touched |= inside
-        halves[inside] += BAND_SHARE * (np.array(band.colour, dtype=np.float64) - halves[inside])
-    colours = np.rint(halves).astype(int)
-    for row, column in np.argwhere(touched[0::2] | touched[1::2]).tolist():
+    covered = np.zeros((canvas.rows * 8, canvas.columns), dtype=np.int64)  # bit i: band i lies there
+    for i, band in enumerate(bands):
+        covered |= _band_area(canvas, band).astype(np.int64) << (i % 60)
+    parts = covered.reshape(canvas.rows, 8, canvas.columns)
+    edges = np.diff(parts, axis=1) != 0
+    counts, first = edges.sum(axis=1), edges.argmax(axis=1) + 1
+    colours: dict[int, RGB] = {}
+    for row, column in np.argwhere(parts.any(axis=1)).tolist():
+        low, middle, high = parts[row, (0, 4, 7), column].tolist()
+        for code in (low, middle, high):
+            if code not in colours:
+                colours[code] = _mixed(code, bands, canvas.palette)
         if canvas.mono:
             canvas.put(column, row, "░", None, dim=True)
             continue
-        under: RGB = tuple(colours[2 * row, column].tolist())
-        over: RGB = tuple(colours[2 * row + 1, column].tolist())
-        if under == over:
-            canvas.styles[row][column] = _style(None, under)
-        else:
-            canvas.characters[row][column] = "▄"
-            canvas.styles[row][column] = _style(under, over)
+        if middle:
+            canvas.grounds[column, row] = colours[middle]
+        if counts[row, column] == 1:  # one edge: the lower part is the glyph, the upper part its background
+            canvas.characters[row][column] = RISING[first[row, column]]
+            canvas.styles[row][column] = _style(colours[low], colours[high] if high else None)
+        elif middle:
+            canvas.styles[row][column] = _style(None, colours[middle])
 
 
-def _band_cells(canvas: Canvas, band: Band) -> NDArray[np.bool_]:
-    """Return which half cells (2 * rows, columns) a band covers; its edges are interpolated between its points."""
+def _mixed(code: int, bands: Sequence[Band], palette: Palette) -> RGB:
+    """Return the background under the bands whose bits are set in `code`."""
+    colour = palette.background
+    for i, band in enumerate(bands):
+        if code >> (i % 60) & 1:
+            colour = blend(band.colour, colour, BAND_SHARE)
+    return colour
+
+
+def _band_area(canvas: Canvas, band: Band) -> NDArray[np.bool_]:
+    """Return which eighths of cells (8 * rows, columns) a band covers, its edges interpolated between its points."""
     x, y = canvas.frame.x, canvas.frame.y
-    inside = np.zeros((2 * canvas.rows, canvas.columns), dtype=bool)
-    at = x.share(band.x) * (2 * canvas.columns - 1) / 2  # in columns, as the curves are
-    limits = np.clip(np.stack([y.share(band.low), y.share(band.high)]), -0.5, 1.5)
-    good = np.isfinite(at) & np.isfinite(limits).all(axis=0)
+    inside = np.zeros((8 * canvas.rows, canvas.columns), dtype=bool)
+    at = (0.5 + x.share(band.x) * (2 * canvas.columns - 1)) / 2  # in columns, as the curves are
+    limits = np.stack([y.share(band.low), y.share(band.high)])
+    good = np.isfinite(at) & ~np.isnan(limits).any(axis=0)
     if not good.any():
         return inside
     order = np.argsort(at[good], kind="stable")
-    at, limits = at[good][order], limits[:, good][:, order]
+    at, limits = at[good][order], np.clip(limits[:, good][:, order], -1.0, 2.0)
     centres = np.arange(canvas.columns) + 0.5
     reached = (centres >= np.floor(at[0])) & (centres <= np.floor(at[-1]) + 1)
-    edges = [np.interp(centres, at, limit) * (4 * canvas.rows - 1) / 2 for limit in limits]  # in half cells
+    edges = [(0.5 + np.interp(centres, at, limit) * (4 * canvas.rows - 1)) * 2 for limit in limits]  # in eighths
     low, high = np.minimum(*edges), np.maximum(*edges)
-    half = np.arange(2 * canvas.rows)[:, None] + 0.5
-    found: NDArray[np.bool_] = reached & (half >= np.floor(low)) & (half <= np.floor(high) + 1)
+    eighth = np.arange(8 * canvas.rows)[:, None] + 0.5
+    found: NDArray[np.bool_] = reached & (eighth >= low - 0.5) & (eighth <= high + 0.5)
     return found
 
 
 def draw_hline(canvas: Canvas, mark: HLine) -> None:
-    """Draw a dashed line across, its name at the right end."""
-    share = canvas.frame.y.share(mark.y)
-    if not np.isfinite(share) or not 0 <= share <= 1:
+    """Draw a dashed line across."""
+    row = _row_of(canvas, mark.y)
+    if row is not None:
+        canvas.write(0, row, "╌" * canvas.columns, mark.colour, dim=True)
+
+
+def name_hline(canvas: Canvas, mark: HLine) -> None:
+    """Write the name of a dashed line on it, as far right as no curve is in the way."""
+    row = _row_of(canvas, mark.y)
+    if row is None or not mark.label:
         return
-    row = int(canvas.frame.y.cell(mark.y))
-    canvas.write(0, row, "╌" * canvas.columns, mark.colour)
-    if mark.label:
-        text = f" {shorten(printable(mark.label), max(canvas.columns - 4, 0))} "
-        canvas.write(canvas.columns - len(text) - 1, row, text, mark.colour)
+    text = f" {shorten(printable(mark.label), max(canvas.columns - 4, 0))} "
+    last = canvas.columns - len(text) - 1
+    taken = "".join("." if character == "╌" else "#" for character in canvas.characters[row])
+    free = taken.rfind("." * len(text), 0, max(canvas.columns - 1, 0))
+    canvas.write(free if free >= 0 else max(last, 0), row, text, mark.colour)
+
+
+def _row_of(canvas: Canvas, y: float) -> int | None:
+    """Return the row of a value, None where it is outside of the chart or no number."""
+    share = float(canvas.frame.y.share(y))
+    return int(canvas.frame.y.cell(y)) if 0 <= share <= 1 else None
 
 
 def draw_vmark(canvas: Canvas, mark: VMark) -> None:
@@ -125,7 +155,7 @@ def draw_vmark(canvas: Canvas, mark: VMark) -> None:
         return
     column = int(canvas.frame.x.cell(mark.x))
     for row in range(canvas.rows):
-        canvas.put(column, row, "┆", mark.colour)
+        canvas.put(column, row, "┆", mark.colour, dim=True)
     text = shorten(printable(mark.label), max(canvas.columns - 2, 0))
     start = column + 2 if column + 2 + len(text) <= canvas.columns else column - 1 - len(text)
     canvas.write(start, canvas.rows - 1, text, mark.colour)

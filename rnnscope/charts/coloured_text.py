@@ -11,7 +11,7 @@ from rnnscope.charts.palette import LEVELS, Palette, Ramp, blend, ramp_colours, 
 from rnnscope.charts.spans import PLAIN, Row, Style, fit_rows, join
 from rnnscope.charts.text import NEWLINE_MARK, Placed, wrap
 
-_MISSING = -1  # the level of a character that has no value
+_MISSING = LEVELS + 1  # the level of a character that has no value; LEVELS is the bad one
 
 
 def visible_lines(text: str, width: int, height: int, tail: bool = True) -> list[list[Placed]]:
@@ -49,12 +49,13 @@ def coloured_text(
     if width < 1 or height < 1:
         return fit_rows([], max(width, 0), max(height, 0))
     levels = _levels(values, len(text), low, high, nan_is_missing)
+    styles = _mono_styles(ramp) if mono else _styles(palette, ramp, False)
+    marks = styles if mono else _styles(palette, ramp, True)
     rows: list[Row] = []
     for line in visible_lines(text, width, height, tail):
         pieces: list[tuple[str, Style]] = []
         for index, shown, size in line:
-            mark = shown == NEWLINE_MARK
-            style = _mono_style(levels[index], ramp) if mono else _style(levels[index], palette, ramp, mark)
+            style = (marks if shown == NEWLINE_MARK else styles)[levels[index]]
             if index == cursor:
                 style = _cursor_style(palette, mono)
             if size == 0 and pieces:  # a combining character belongs to the cell before it
@@ -77,34 +78,25 @@ def _levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missi
     return found
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16)
 def _styles(palette: Palette, ramp: Ramp, mark: bool) -> tuple[Style, ...]:
-    """Return the style of each level; marks of what is not really there (↵) stand back."""
-    out = []
+    """Return the style of each level; a mark of what is not really there (↵) stands back."""
+    styles = []
     for background in ramp_colours(palette, ramp):
         front = readable_on(background)
-        out.append(Style(fg=blend(front, background, 0.45) if mark else front, bg=background))
-    return tuple(out)
+        styles.append(Style(fg=blend(front, background, 0.45) if mark else front, bg=background))
+    return (*styles, Style(fg=palette.faint) if mark else PLAIN)
 
 
-def _style(level: int, palette: Palette, ramp: Ramp, mark: bool) -> Style:
-    if level == _MISSING:
-        return Style(fg=palette.faint) if mark else PLAIN
-    return _styles(palette, ramp, mark)[level]
-
-
-@lru_cache(maxsize=1024)
-def _mono_style(level: int, ramp: Ramp) -> Style:
-    if level == _MISSING:
-        return PLAIN
-    if level == LEVELS:
-        return Style(reverse=True, underline=True, bold=True)
-    share = level / (LEVELS - 1)
-    if ramp == "sequential":
-        steps = (Style(dim=True), PLAIN, Style(bold=True), Style(bold=True, reverse=True))
-        return steps[min(int(share * 4), 3)]
-    signed = (Style(underline=True, reverse=True), Style(underline=True), PLAIN, Style(bold=True))
-    return (*signed, Style(bold=True, reverse=True))[min(int(share * 5), 4)]
+@lru_cache(maxsize=2)
+def _mono_styles(ramp: Ramp) -> tuple[Style, ...]:
+    """Return the attributes that stand for each level without colour."""
+    steps: tuple[Style, ...] = (Style(dim=True), PLAIN, Style(bold=True), Style(bold=True, reverse=True))
+    if ramp == "diverging":
+        negative = (Style(underline=True, reverse=True), Style(underline=True))
+        steps = (*negative, PLAIN, Style(bold=True), Style(bold=True, reverse=True))
+    scale = [steps[min(level * len(steps) // LEVELS, len(steps) - 1)] for level in range(LEVELS)]
+    return (*scale, Style(reverse=True, underline=True, bold=True), PLAIN)
 
 
 def _cursor_style(palette: Palette, mono: bool) -> Style:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnscope.charts.palette import LEVELS, Palette, Ramp, ramp_colours, ramp_glyphs, ramp_levels
-from rnnscope.charts.spans import Row, Span, Style, fit, fit_rows
+from rnnscope.charts.spans import PLAIN, Row, Span, Style, fit, fit_rows
 from rnnscope.charts.text import cells, printable, shorten
 
 _EMPTY = LEVELS + 1  # the level of a half cell that no value falls on
@@ -121,8 +121,8 @@ def _cell_styles(palette: Palette, ramp: Ramp) -> dict[int, tuple[str, Style, Sp
 def _cell(code: int, palette: Palette, ramp: Ramp) -> tuple[str, Style, Span]:
     upper, lower = divmod(code, _CODE)
     colours = ramp_colours(palette, ramp)
-    if upper == lower:
-        character, style = " ", Style() if upper == _EMPTY else Style(bg=colours[upper])
+    if upper == lower == _EMPTY:
+        character, style = " ", PLAIN
     elif lower == _EMPTY:
         character, style = "▀", Style(fg=colours[upper])
     elif upper == _EMPTY:

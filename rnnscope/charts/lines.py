@@ -25,6 +25,7 @@ from rnnscope.charts.canvas import (
     draw_vmark,
     legend,
     line_colour,
+    name_hline,
 )
 from rnnscope.charts.downsample import min_max
 from rnnscope.charts.palette import Palette
@@ -62,6 +63,9 @@ def line_chart(
         for mark in series:
             if isinstance(mark, Dots):
                 draw_dots(canvas, mark)
+        for mark in series:
+            if isinstance(mark, HLine):
+                name_hline(canvas, mark)
     rows = [legend(series, axes, width, palette, mono)] if frame.header else []
     rows += [draw_left(frame, row, palette, mono) + canvas.render(row) for row in reversed(range(canvas.rows))]
     return fit_rows(rows + draw_footer(frame, axes, palette, mono), width, height)
@@ -90,7 +94,7 @@ def _draw_curves(canvas: Canvas, lines: Sequence[Line]) -> None:
                 number = owners[column][0]
                 canvas.put(column, row, character, colours[number], lines[number].bold, lines[number].faint)
     for line, colour, (x, y), letter in zip(lines, colours, points, letters(lines), strict=True):
-        draw_marks(canvas, *_pair(line), colour, bad=line.mark_bad)
+        draw_marks(canvas, *_marked(line, canvas), colour, bad=line.mark_bad)
         if canvas.mono and letter:
             _draw_letters(canvas, x, y, letter)
 
@@ -106,6 +110,23 @@ def _pair(line: Line) -> tuple[Floats, Floats]:
         order = np.argsort(x, kind="stable")
         x, y = x[order], y[order]
     return x, y
+
+
+def _marked(line: Line, canvas: Canvas) -> tuple[Floats, Floats]:
+    """Return the points of a curve and, where they are sparse, those between them at each column.
+
+    So what runs outside of the chart between two points is marked like the points themselves.
+    """
+    x, y = _pair(line)
+    if not 1 < len(x) < canvas.columns:
+        return x, y
+    scale = canvas.frame.x
+    between = scale.low + (np.arange(canvas.columns) + 0.5) / canvas.columns * (scale.high - scale.low)
+    between = between[(between > x[0]) & (between < x[-1])]
+    with np.errstate(invalid="ignore"):
+        filled = np.interp(between, x, np.where(np.isfinite(y), y, np.nan))
+    known = np.isfinite(filled)
+    return np.concatenate([x, between[known]]), np.concatenate([y, filled[known]])
 
 
 def _visible(line: Line, canvas: Canvas) -> tuple[Floats, Floats]:

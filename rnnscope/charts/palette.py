@@ -28,6 +28,7 @@ SEQUENTIAL_GLYPHS = " ·:-=+*#%@"
 NEGATIVE_GLYPHS = " ,-=≡"
 POSITIVE_GLYPHS = " '+*#"
 BAD_GLYPH = "✗"
+RISING = " ▁▂▃▄▅▆▇█"  # eighths of a cell from the bottom
 
 
 @dataclass(frozen=True)
