@@ -1,0 +1,240 @@
+"""The program a person sees: one run, read from its recording; commands go back through the same folder."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from rnnscope.charts.text import printable
+from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
+from rnnscope.recording.commands import Command, Stop
+from rnnscope.tui.actions import ACTIONS
+from rnnscope.tui.controls import describe
+from rnnscope.tui.look import PALETTES, Look, theme
+from rnnscope.tui.messages import Asked
+from rnnscope.tui.screens.live import LiveScreen
+from rnnscope.tui.signals import leave_on_signals
+
+if TYPE_CHECKING:
+    from rnnscope.tui.snapshot import Answered, Snapshot
+    from rnnscope.tui.source import Source
+
+POLL_SECONDS = 0.2
+STOP_SECONDS = 10.0  # at most so long is a stopping run waited for
+
+
+class ScopeApp(App[int]):
+    """One run on one terminal."""
+
+    CSS_PATH = "theme.tcss"
+    TITLE = "rnnscope"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q,ctrl+c", "ask_quit", "quit", show=False, priority=True),
+    ]
+    NOTIFICATION_TIMEOUT = 3
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: subprocess.Popen[bytes] | None = None,
+        *,
+        mono: bool | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal."""
+        super().__init__()
+        self.folder = Path(folder)
+        self.live = LiveScreen(self.folder.name)
+        self._mono = self.no_color if mono is None else mono
+        if self.no_color:
+            self.ansi_color = True  # textual would turn colours into greys; NO_COLOR asks for none at all
+        self._worker = worker
+        self._poll_seconds = poll_seconds
+        # One thread for everything that touches the recording: a slow disk never holds up the screen.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rnnscope-reader")
+        self._source: Source | None = None
+        self._stopping = False
+        self.left_running = False
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def on_load(self) -> None:
+        """Get ready before textual takes the terminal."""
+        for name in PALETTES:
+            self.register_theme(theme(name))
+        self.theme = next(iter(PALETTES))
+        leave_on_signals(self._leave_on_signal)
+
+    def get_default_screen(self) -> LiveScreen:
+        """Begin on the Live screen."""
+        return self.live
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.theme_changed_signal.subscribe(self, lambda _: self.live.show_look(self.look()))
+        self.live.show_look(self.look())
+        self.run_worker(self._follow(), exit_on_error=True)
+
+    def on_unmount(self) -> None:
+        """Let go of the recording."""
+        if self._source is not None:
+            self._thread.submit(self._source.close)
+        self._thread.shutdown(wait=False)
+
+    def look(self) -> Look:
+        """Return colours and glyphs for the theme chosen."""
+        palette = PALETTES.get(self.theme) or next(iter(PALETTES.values()))
+        return Look(palette, self._mono)
+
+    async def _follow(self) -> None:
+        """Read the recording again and again, off this thread, and hand what was found to the screen."""
+        while True:
+            try:
+                snapshot, answers = await self._in_thread(self._read)
+            except UserError as error:
+                self.live.tell_trouble(str(error))
+            else:
+                self._tell(answers)
+                self.live.take(snapshot, answers)
+                if self._stopping and not snapshot.live:
+                    self.exit(EXIT_OK)
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _read(self) -> tuple[Snapshot, list[Answered]]:
+        source = self._open()
+        answers = source.answers()  # before polling, so that what a command changed is seen with its answer
+        return source.poll(), answers
+
+    def _open(self) -> Source:
+        if self._source is None:
+            from rnnscope.tui.source import Source  # numpy and the store: after the first frame, off this thread
+
+            self._source = Source(self.folder, self._worker)
+        return self._source
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    async def on_asked(self, message: Asked) -> None:
+        """Send a command; its answer comes with a later look."""
+        self.run_worker(self._send(message.command))
+
+    async def _send(self, command: Command) -> None:
+        try:
+            await self._in_thread(lambda: self._open().send(command))
+        except UserError as error:
+            self.live.forget(command)
+            self.notify(printable(str(error)), severity="error", markup=False)
+
+    def _tell(self, answers: list[Answered]) -> None:
+        """Show what became of commands, only the newest: a row of toasts would hide the panels."""
+        for answer in answers[-1:]:
+            self.clear_notifications()
+            what = describe(answer.command)
+            if answer.done:
+                at = f", from step {answer.step:,}" if answer.step is not None else ""
+                self.notify(f"{what}: done{at}", markup=False, timeout=2)
+            else:
+                self.notify(f"{what}: refused, {printable(answer.reason)}", severity="warning", markup=False, timeout=6)
+
+    # -- actions of the whole program ------------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Fill the command palette with every action of the table."""
+        for action in ACTIONS:
+            if action.call != "app.command_palette":
+                title = f"{action.label} ({action.shown})"
+                yield SystemCommand(title, action.help, partial(self._run_on_live, action.call))
+
+    async def _run_on_live(self, call: str) -> None:
+        await self.live.run_action(call)
+
+    def action_next_theme(self) -> None:
+        """Change between the themes."""
+        names = list(PALETTES)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def action_picture(self) -> None:
+        """Save a picture of the screen in the run's folder, or here where that cannot be written."""
+        name = time.strftime("screen-%Y%m%d-%H%M%S.svg")
+        for folder in (self.folder, Path.cwd()):
+            try:
+                path = self.save_screenshot(name, str(folder))
+            except OSError as error:
+                reason = str(error)
+                continue
+            self.notify(f"picture saved: {printable(path)}", markup=False, timeout=5)
+            return
+        self.notify(f"no picture: {printable(reason)}", severity="error", markup=False)
+
+    def action_help(self) -> None:
+        """Explain the screen."""
+        from rnnscope.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.live.subject()))
+
+    async def action_quit(self) -> None:
+        """Textual's own way out asks as well."""
+        self.action_ask_quit()
+
+    def action_ask_quit(self) -> None:
+        """Leave; while the run is training ask first what shall become of it."""
+        from rnnscope.tui.screens.quit import QuitScreen
+
+        if isinstance(self.screen, QuitScreen) or self._stopping:
+            self._leave()  # asked twice: out, which loses nothing
+            return
+        if not self._training():
+            self.exit(EXIT_OK)
+            return
+        self.push_screen(QuitScreen(printable(str(self.folder))), self._answer_quit)
+
+    def _training(self) -> bool:
+        if self.live.newest is not None and self.live.newest.live:
+            return True
+        return self._worker is not None and self._worker.poll() is None
+
+    def _answer_quit(self, answer: str | None) -> None:
+        if answer == "stop":
+            self._stopping = True
+            self.notify("stopping: the worker writes its last checkpoint", markup=False, timeout=STOP_SECONDS)
+            self.set_timer(STOP_SECONDS, self._leave)
+            self.run_worker(self._send(Stop()))
+        elif answer == "leave":
+            self._leave()
+
+    def _leave(self) -> None:
+        self.left_running = self._training()
+        self.exit(EXIT_OK)
+
+    def _leave_on_signal(self, code: int) -> None:
+        self.left_running = self._training()
+        self.exit(code, return_code=code)
+
+
+def run(folder: Path, *, owns_worker: subprocess.Popen[bytes] | None = None, started_at: float | None = None) -> int:
+    """Show run `folder` until the person leaves; return the exit code.
+
+    owns_worker: the process just started to train it, None to watch. started_at: time.monotonic() at the start of
+    the command, for measuring the time to the first frame.
+    """
+    app = ScopeApp(folder, owns_worker)
+    code = app.run()
+    if app.left_running:
+        print(f"training goes on: rnnscope watch {folder} to come back, rnnscope stop {folder} to end it", file=sys.stderr)
+    if code is None:
+        return app.return_code or EXIT_FAILED
+    return code

@@ -1,0 +1,58 @@
+"""The question asked when somebody leaves while a run is still training."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+Answer: TypeAlias = Literal["stop", "leave", "stay"]
+
+
+class QuitScreen(ModalScreen[Answer]):
+    """Stop the run, leave it running in the background, or stay."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "answer('stop')", "stop", show=False),
+        Binding("b,l", "answer('leave')", "leave running", show=False),
+        Binding("escape,c,n", "answer('stay')", "stay", show=False),
+        Binding("left,up", "app.focus_previous", show=False),
+        Binding("right,down", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self.run = run
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question and its three answers."""
+        with Vertical(id="quit"):
+            yield Static("This run is still training. What shall become of it?", markup=False, id="question")
+            yield Static(
+                "s  stop it: a checkpoint is written, and it can be resumed later\n"
+                "b  leave it running in the background; come back with\n"
+                f"     rnnscope watch {self.run}\n"
+                "esc  stay here",
+                markup=False,
+                id="answers",
+            )
+            with Horizontal():
+                yield Button("Stop", variant="error", id="stop")
+                yield Button("Background", variant="primary", id="leave")
+                yield Button("Stay", id="stay")
+
+    def on_mount(self) -> None:
+        """Begin on the answer that loses nothing."""
+        self.query_one("#leave", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer with the button's id."""
+        self.action_answer(event.button.id or "stay")
+
+    def action_answer(self, answer: str) -> None:
+        """Close with `answer`."""
+        self.dismiss("stop" if answer == "stop" else "leave" if answer == "leave" else "stay")

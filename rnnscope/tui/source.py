@@ -1,0 +1,254 @@
+"""From the recording to snapshots. Lives on one thread of its own, never on the UI's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnscope.recording.commands import Command, ScaleLearningRate, SetClip
+from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, StepRow
+from rnnscope.recording.mailbox import Sender, decode_command
+from rnnscope.recording.reader import Reader
+from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
+from rnnscope.tui.controls import Controls, describe
+from rnnscope.tui.history import clip_rate, extended, latest, no_history, no_recent, rates
+from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
+
+LOG_LINES = 6
+LOG_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command on its way."""
+
+    id: int
+    command: Command
+
+
+class Source:
+    """Reads one run and sends it commands. Use from one thread at a time."""
+
+    def __init__(self, folder: Path, worker: subprocess.Popen[bytes] | None = None) -> None:
+        """`worker`: the process just started to train `folder`, where this program did that."""
+        self.folder = Path(folder)
+        self._worker = worker
+        self._sender = Sender(self.folder)
+        self._reader: Reader | None = None
+        self._state: RunState | None = None
+        self._meta: dict[str, Any] = {}
+        self._history = no_history()
+        self._recent = no_recent()
+        self._newest: StepRow | None = None
+        self._loss: LossData | None = None
+        self._loss_made_of: tuple[object, ...] = ()
+        self._sent: list[Sent] = []
+
+    def poll(self) -> Snapshot:
+        """Read what is new.
+
+        Raises:
+            UserError: the recording cannot be read (any more).
+        """
+        reader = self._open()
+        live = reader.live()  # before reading: what a worker that ended wrote last is then read as well
+        recorded = reader.poll()
+        state = self._state or RunState(config=reader.config, meta=reader.meta)
+        state = with_live(fold_all(state, recorded), live)
+        if state.started is not None and (self._state is None or state.started is not self._state.started):
+            with Reader(self.folder) as again:  # vocabulary and text are there once the worker has started
+                self._meta = dict(again.meta)
+        columns = reader.scalars()
+        if columns.reset or len(columns):
+            self._history = extended(self._history, columns)
+            self._recent = latest(self._recent, columns)
+        self._newest = columns.newest
+        self._state = state
+        return self._snapshot(state)
+
+    def send(self, command: Command) -> None:
+        """Ask the worker for something; `answers` will tell what became of it.
+
+        Raises:
+            UserError: nobody is there to ask.
+        """
+        self._sent.append(Sent(self._sender.send(command), command))
+
+    def answers(self) -> list[Answered]:
+        """Return what became of commands sent since the last call."""
+        found: list[Answered] = []
+        for sent in list(self._sent):
+            answer = self._sender.answer(sent.id)
+            if answer is not None:
+                self._sent.remove(sent)
+                found.append(Answered(sent.command, answer.done, answer.step, answer.reason))
+        return found
+
+    def close(self) -> None:
+        """Let go of the recording."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _open(self) -> Reader:
+        if self._reader is None:
+            self._reader = Reader(self.folder)
+            self._meta = dict(self._reader.meta)
+        return self._reader
+
+    def _snapshot(self, state: RunState) -> Snapshot:
+        word = state.state
+        if word == INTERRUPTED and self._worker is not None and self._worker.poll() is None:
+            word = STARTING  # the process is there, it has not taken the run's lock yet
+        return Snapshot(
+            folder=self.folder,
+            name=self.folder.name,
+            text=text_name(self._meta, state.config.texts),
+            config=state.config,
+            state=state,
+            word=word,
+            notice=self._notice(word, state),
+            live=state.live,
+            progress=self._progress(state),
+            loss=self._loss_data(state),
+            clip=self._clip_data(state),
+            controls=controls(state),
+        )
+
+    def _notice(self, word: str, state: RunState) -> tuple[str, ...]:
+        """Return what must be told at once: the reason first, then, of a dead worker, the end of its log."""
+        if word == DIVERGED:
+            return (f"diverged: {state.detail}",)
+        if word == FAILED:
+            return (f"failed: {state.detail}", *log_tail(self.folder))
+        if word == INTERRUPTED:
+            reason = "the worker ended without a word; everything recorded is shown. Go on with:"
+            return (f"interrupted: {reason} rnnscope train --resume {self.folder}", *log_tail(self.folder))
+        return ()
+
+    def _progress(self, state: RunState) -> Progress:
+        newest = self._newest
+        total = state.started.event.total_steps if state.started else None
+        if newest is None:
+            return Progress(total_steps=total)
+        chars_rate, steps_rate = rates(self._recent)
+        remaining = []
+        shares = []
+        if total:
+            remaining.append((total - newest.step) / steps_rate if steps_rate > 0 else float("nan"))
+            shares.append(newest.step / total)
+        minutes = state.config.training.minutes
+        if minutes is not None:
+            remaining.append(max(minutes * 60 - newest.seconds, 0.0))
+            shares.append(newest.seconds / (minutes * 60))
+        return Progress(
+            step=newest.step,
+            total_steps=total,
+            epoch=newest.epoch,
+            share=min(max(shares), 1.0) if shares else None,
+            rate=chars_rate,
+            elapsed=newest.seconds,
+            remaining=min(remaining) if remaining else float("nan"),
+            lr=newest.lr,
+            loss=newest.loss,
+        )
+
+    def _loss_data(self, state: RunState) -> LossData | None:
+        made_of = (self._history, state.validations, state.interventions, state.diverged)
+        if len(made_of) == len(self._loss_made_of) and all(
+            a is b for a, b in zip(made_of, self._loss_made_of, strict=True)
+        ):
+            return self._loss
+        self._loss_made_of = made_of
+        history = self._history
+        if not len(history):
+            self._loss = None
+            return None
+        found = state.diverged
+        self._loss = LossData(
+            step=history.step,
+            count=history.count,
+            bad=history.bad,
+            loss=history.loss,
+            low=history.low,
+            high=history.high,
+            validation_step=tuple(step for step, _ in state.validations),
+            validation_loss=tuple(loss for _, loss in state.validations),
+            vocabulary=vocabulary_size(self._meta),
+            marks=marks(state),
+            diverged=(found.step, f"{found.event.quantity} {found.event.value}") if found else None,
+        )
+        return self._loss
+
+    def _clip_data(self, state: RunState) -> ClipData | None:
+        if not len(self._recent.step):
+            return None
+        rate, scale = clip_rate(self._recent)
+        off = state.settings is not None and state.settings.event.clip is None
+        return ClipData(round(rate, 3), round(scale, 3), off)
+
+
+def controls(state: RunState) -> Controls:
+    """Return what can be changed while training, as it stands in the recording."""
+    configured = state.config.training.clip
+    usual = configured if isinstance(configured, float | int) else 5.0
+    settings = state.settings.event if state.settings else None
+    return Controls(
+        paused=state.state == PAUSED,
+        lr_scale=settings.lr_scale if settings else 1.0,
+        clip=settings.clip if settings else (None if configured == "none" else usual),
+        usual_clip=float(settings.clip) if settings and settings.clip else float(usual),
+        temperature=settings.temperature if settings else state.config.probes.temperature,
+    )
+
+
+def marks(state: RunState) -> tuple[tuple[int, str], ...]:
+    """Return (step, words) for every step at which somebody changed how the run learns."""
+    found: dict[int, tuple[float, str]] = {}
+    for recorded in state.interventions:
+        event = recorded.event
+        command, _ = decode_command(event.command, event.arguments)
+        if not event.done:
+            continue
+        factor, words = found.get(recorded.step, (1.0, ""))
+        if isinstance(command, ScaleLearningRate):
+            found[recorded.step] = (factor * command.factor, words)
+        elif isinstance(command, SetClip):
+            found[recorded.step] = (factor, describe(command))
+    return tuple(
+        (step, " ".join(filter(None, (f"lr ×{factor:.3g}" if factor != 1 else "", words))))
+        for step, (factor, words) in sorted(found.items())
+    )
+
+
+def text_name(meta: dict[str, Any], texts: tuple[str, ...]) -> str:
+    """Return the short name of the text, from the recording once it is there, else from the configuration."""
+    name = meta.get("text")
+    if isinstance(name, str) and name:
+        return name
+    return Path(texts[0]).name if len(texts) == 1 else f"{len(texts)} texts"
+
+
+def vocabulary_size(meta: dict[str, Any]) -> int | None:
+    """Return V from the recorded vocabulary (its JSON text or a plain list of symbols), None while unknown."""
+    found = meta.get("vocabulary")
+    if isinstance(found, str):
+        found = json.loads(found)
+    if isinstance(found, dict):
+        found = found.get("symbols")
+    return len(found) if isinstance(found, list | str) and found else None
+
+
+def log_tail(folder: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
+    """Return the last lines of the worker's log, none where there is no log."""
+    try:
+        with (folder / "worker.log").open("rb") as log:
+            log.seek(0, 2)
+            log.seek(max(log.tell() - LOG_BYTES, 0))
+            text = log.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-lines:]

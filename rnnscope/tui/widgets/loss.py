@@ -1,0 +1,123 @@
+"""The loss panel: raw, smoothed and validation loss over training steps, in nats and in bits a character."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual import events
+
+from rnnscope.charts.lines import Axes, Dots, HLine, Line, Series, VMark, line_chart
+from rnnscope.charts.palette import Palette
+from rnnscope.charts.spans import Row, Span, Style
+from rnnscope.tui import ranges
+from rnnscope.tui.captions import longest
+from rnnscope.tui.smoothing import smooth
+from rnnscope.tui.snapshot import LossData
+from rnnscope.tui.view import LossView
+from rnnscope.tui.widgets.panel import Painted, Panel
+
+Floats = NDArray[np.float64]
+
+
+def x_range(view: LossView, last: int) -> tuple[float, float]:
+    """Return the first and last step shown."""
+    if view.span is None:
+        return 0.0, ranges.steps_end(last)
+    end = view.end if view.end is not None else max(last, view.span)
+    return float(end - view.span), float(end)
+
+
+def y_range(view: LossView, data: LossData, smoothed: Floats, shown: tuple[float, float]) -> tuple[float, float]:
+    """Return the ends of the loss axis for the axis that was chosen."""
+    finite = data.high[np.isfinite(data.high)]
+    top = ranges.loss_top(data.vocabulary, float(finite.max()) if len(finite) else math.nan)
+    if view.axis == "linear":
+        return 0.0, top
+    validation = np.array(data.validation_loss, dtype=np.float64)
+    if view.axis == "log":
+        low = np.concatenate([data.low, validation])
+        low = low[np.isfinite(low)]
+        return ranges.loss_bottom(float(low.min()) if len(low) else math.nan), top
+    inside = (data.step >= shown[0]) & (data.step <= shown[1])
+    steps = np.array(data.validation_step, dtype=np.float64)
+    seen = validation[(steps >= shown[0]) & (steps <= shown[1])] if len(steps) else validation
+    return ranges.close_up(np.concatenate([smoothed[inside], seen]))
+
+
+def chart_series(data: LossData, smoothed: Floats, palette: Palette) -> list[Series]:
+    """Return what is drawn, from back to front."""
+    raw, bold, dots = palette.lines[0], palette.lines[0], palette.lines[1]
+    guess = math.log(data.vocabulary) if data.vocabulary else None
+    series: list[Series] = []
+    if guess is not None:
+        series.append(HLine(guess, palette.faint, f"blind guess ln {data.vocabulary}"))
+    series += [VMark(step, palette.faint, label) for step, label in data.marks]
+    if data.diverged is not None:
+        series.append(VMark(data.diverged[0], palette.bad, data.diverged[1]))
+    if (data.high > data.low).any():  # buckets of several steps: their whole spread, as two faint outlines
+        series.append(Line(data.step, data.high, raw, faint=True, mark_bad=False))
+        series.append(Line(data.step, data.low, raw, faint=True, mark_bad=False))
+    bad_as_nan = np.where(data.bad > 0, np.nan, data.loss)
+    series.append(Line(data.step, bad_as_nan, raw, label="train", faint=True))
+    series.append(Line(data.step, smoothed, bold, label="smoothed", bold=True, mark_bad=False))
+    if data.validation_step:
+        series.append(Dots(data.validation_step, data.validation_loss, dots, label="validation"))
+    return series
+
+
+class LossPanel(Panel):
+    """Shows (LossData | None, LossView)."""
+
+    heading: ClassVar[str] = "loss"
+
+    def paint(self, width: int, height: int) -> Painted:
+        """Draw the loss over the steps chosen."""
+        data, view = self.inputs if self.inputs else (None, LossView())
+        if not isinstance(data, LossData) or not isinstance(view, LossView):
+            return Painted(self.waiting("waiting for the first training step …", width, height), self.title())
+        palette = self.look.palette
+        smoothed = smooth(data.loss, data.count, view.tau)
+        last = int(data.step[-1]) if len(data.step) else 0
+        shown = x_range(view, last)
+        axes = Axes(
+            x_label="step",
+            y_label="",
+            x_range=shown,
+            y_range=y_range(view, data, smoothed, shown),
+            log_y=view.axis == "log",
+            x_integer=True,
+        )
+        rows = line_chart(chart_series(data, smoothed, palette), axes, width, height, palette, self.look.mono)
+        room = width - 12
+        scale = {"linear": "nats/char", "log": "nats/char, log", "close": "nats/char, close-up"}[view.axis]
+        zoomed = f"zoom {view.span:,} steps" if view.span is not None else ""
+        details = (scale, f"smoothed over {view.tau} steps", *([zoomed] if zoomed else []))
+        short = (scale, *([zoomed] if zoomed else []))
+        number = self._number(data, smoothed, room - len(" · ".join(short)))
+        free = room - sum(len(span.text) for span in number)
+        text = longest(max(free, 9), " · ".join(details), " · ".join(short), scale)
+        return Painted(rows, self.title(text), number)
+
+    def _number(self, data: LossData, smoothed: Floats, room: int) -> Row:
+        """Return the most important number: the newest validation loss, before there is one the smoothed loss."""
+        palette = self.look.palette
+        known = bool(data.validation_loss)
+        value = data.validation_loss[-1] if known else (float(smoothed[-1]) if len(smoothed) else math.nan)
+        name = "val" if known else "train"
+        bits = value / math.log(2)
+        text = longest(
+            room, f"{name} {value:.3f} nats = {bits:.2f} bits", f"{name} {value:.3f} = {bits:.2f} bits", f"{name} {value:.2f}"
+        )
+        colour = palette.bad if not math.isfinite(value) else palette.lines[1] if known else palette.lines[0]
+        return (Span(text, Style(fg=colour, bold=True)),)
+
+    async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Zoom in."""
+        await self.run_action("screen.view('zoom_in')")
+
+    async def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Zoom out."""
+        await self.run_action("screen.view('zoom_out')")
