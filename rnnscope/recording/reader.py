@@ -19,7 +19,7 @@ from rnnscope.config import Config, from_dict
 from rnnscope.errors import UserError
 from rnnscope.recording import columns, lock, schema
 from rnnscope.recording.codec import decode_event, from_json
-from rnnscope.recording.events import LARGE, Event, StepRow
+from rnnscope.recording.events import LARGE, Event, Started, StepRow
 from rnnscope.recording.records import Columns, Recorded, Reset, Seen
 
 EVENT = "SELECT id, segment, step, time, kind, fields, payload FROM events"
@@ -49,9 +49,8 @@ class Reader:
         self._large = dict.fromkeys(LARGE, 0)  # and of the last of each large kind
         self._newest: StepRow | None = None
         with self._look() as connection:
-            self.meta = _meta(connection)
+            self._read_meta(connection)
             self._events_segment = self._scalars_segment = schema.lineage(connection)[-1].segment
-        self.config: Config = from_dict(self.meta.get("config", {}))
 
     def poll(self, limit: int = 1000) -> list[Seen]:
         """Return the events recorded since the last call, oldest first; none when nothing is new.
@@ -71,12 +70,14 @@ class Reader:
             newest = stretches[-1]
             if newest.segment != self._events_segment:
                 self._events_segment, self._small, self._large = newest.segment, 0, dict.fromkeys(LARGE, 0)
-                self.meta = _meta(connection)
-                reset = Reset(newest.segment, newest.first)
+                self._read_meta(connection)
+                reset = Reset(newest.segment, newest.first, self.config, self.meta)
                 found.append(Recorded(0, newest.segment, newest.first, time.time(), reset))
             rows = connection.execute(SMALL, (self._small, limit)).fetchall()
             self._events_version = version if len(rows) < limit else None
             self._small = rows[-1][0] if rows else self._small
+            if any(row[4] == Started.kind for row in rows):
+                self._read_meta(connection)  # the vocabulary and more are there once the worker has started
             for kind in LARGE:
                 row = _newest(connection, kind, self._large[kind], stretches)
                 if row is not None:
@@ -144,6 +145,11 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _read_meta(self, connection: sqlite3.Connection) -> None:
+        rows = connection.execute("SELECT key, value FROM meta").fetchall()
+        self.meta: dict[str, Any] = {key: from_json(value) for key, value in rows}
+        self.config: Config = from_dict(self.meta.get("config", {}))
+
     def _version(self) -> Version:
         """Return something that changes whenever the recording does."""
         if self._connection is not None:
@@ -186,10 +192,6 @@ class Reader:
             yield
         except (sqlite3.DatabaseError, ValueError) as error:
             raise UserError(f"{self._path} cannot be read ({error}): it is damaged, or was removed") from error
-
-
-def _meta(connection: sqlite3.Connection) -> dict[str, Any]:
-    return {key: from_json(value) for key, value in connection.execute("SELECT key, value FROM meta")}
 
 
 def _recorded(row: tuple[Any, ...], event: T) -> Recorded[T]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnscope.config import Config
 from rnnscope.recording.events import Event, StepRow
 
 E_co = TypeVar("E_co", covariant=True)
@@ -19,11 +21,13 @@ Integers = NDArray[np.int64]
 class Reset:
     """The run was resumed or rewound: forget what came before; the new lineage follows from its start.
 
-    segment: the new newest segment; start_step: the step it continues from.
+    segment: the new newest segment; start_step: the step it continues from; config, meta: as they are now.
     """
 
     segment: int
     start_step: int
+    config: Config
+    meta: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

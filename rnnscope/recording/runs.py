@@ -47,10 +47,15 @@ class RunInfo:
     started: float
     size: int
 
+    @property
+    def model(self) -> str:
+        """The model in a few letters, such as "lstm 2x128"; "" where it is unreadable."""
+        return f"{self.cell} {self.layers}x{self.hidden}" if self.cell else ""
+
 
 def list_runs(root: Path = ROOT) -> list[RunInfo]:
-    """Return the runs in `root`, oldest first; a damaged one is listed as unreadable. No folder, no runs."""
-    return sorted((run_info(path) for path in _folders(root)), key=lambda run: (run.started, run.name))
+    """Return the runs in `root`, newest first; a damaged one is listed as unreadable. No folder, no runs."""
+    return sorted((run_info(path) for path in _folders(root)), key=lambda run: (-run.started, run.name))
 
 
 def run_info(folder: Path) -> RunInfo:
@@ -110,18 +115,19 @@ def find_run(name: str | Path, root: Path = ROOT) -> Path:
     raise UserError(f"no run called {str(name)!r} in {root}/: {hint}")
 
 
-def next_name(root: Path, config: Config) -> str:
-    """Return a readable name that is free in `root`, such as lstm-2x128-shakespeare-3."""
+def next_name(root: Path, config: Config) -> Path:
+    """Return a folder in `root` with a readable name that is free, such as lstm-2x128-shakespeare-3."""
     first = config.texts[0] if config.texts else "text"
     text = re.sub(r"[^\w]+", "-", Path(first).stem or "text").strip("-_").lower()[:24] or "text"
     model = config.model
     prefix = f"{model.cell}-{model.layers}x{model.hidden}-{text}-"
     numbered = re.compile(re.escape(prefix) + "([0-9]{1,9})")
     matches = (numbered.fullmatch(path.name) for path in (root.iterdir() if root.is_dir() else ()))
-    return f"{prefix}{max((int(match[1]) for match in matches if match), default=0) + 1}"
+    last = max((int(match[1]) for match in matches if match), default=0)
+    return root / f"{prefix}{last + 1}"
 
 
-def request_stop(folder: Path, wait: float = 10.0) -> None:
+def request_stop(folder: Path, wait: float = 15.0) -> None:
     """Ask the worker of a live run to save and stop, and wait until it has let go of the run.
 
     Raises:

@@ -81,7 +81,7 @@ def fold(state: RunState, recorded: Seen) -> RunState:
     new = dataclasses.replace
     match event:
         case Reset():
-            return RunState(config=state.config, meta=state.meta, live=state.live)
+            return RunState(event.config, event.meta, live=state.live)
         case Started():
             return new(state, started=cast("Recorded[Started]", recorded))
         case Status():

@@ -12,6 +12,7 @@ then a process that is killed loses at most the last tenth of a second.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import sqlite3
 import time
@@ -29,6 +30,8 @@ from rnnscope.recording.lock import Lock
 from rnnscope.recording.mailbox import Mailbox, Taken
 from rnnscope.recording.place import check_local, check_new
 from rnnscope.recording.thinning import Bucket
+
+__all__ = ["StepRow", "Writer"]
 
 INTERVAL = 0.1
 """Seconds between two writes."""
@@ -65,7 +68,7 @@ class Writer:
         self._given_way: list[int] = []
         self._taken: dict[int, Taken] = {}
         self._step = 0
-        self._written = time.monotonic()
+        self._written = -math.inf  # the first row is written at once
         self._failed = False
         self._closed = False
 
@@ -308,6 +311,7 @@ def _meta(connection: sqlite3.Connection) -> dict[str, Any]:
 
 def _create_tables(path: Path, meta: Mapping[str, Any]) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")  # nothing is lost yet if the power fails here
         connection.execute(f"PRAGMA application_id={schema.APPLICATION}")
         connection.execute(f"PRAGMA user_version={schema.SCHEMA}")
         connection.execute("BEGIN")
