@@ -165,7 +165,7 @@ class CharRNN(nn.Module):
         x, found = ids, []
         for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
             recurrent = self.cell.recurrent(layer)
-            product = products.make(recurrent[0], self.precision)
+            product = products.make(recurrent[0], ids.shape[1], self.precision)
             p = self._input_product(index, x)
             if self.kernel == "fused":
                 out, _ = self._fused(layer, self._embed(x) if index == 0 else x, layer_state)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.pointwise import direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
 
@@ -35,10 +36,11 @@ class Elman(Cell):
         self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product, mask: Tensor | None
     ) -> Forward:
         (h,) = state
-        multiply, activate = product.forward, torch.tanh_ if self.name == "tanh" else torch.relu_
-        for a in p.unbind(0):
-            multiply(a, h if mask is None else h * mask)
-            h = activate(a)
+        multiply = product.forward
+        tanh = self.name == "tanh"
+        for p_t in p.unbind(0):
+            a = multiply(p_t, h if mask is None else h * mask)
+            h = torch.tanh(a, out=p_t) if tanh else torch.clamp_min(a, 0, out=p_t)
         return Forward(p, (h,), ())
 
     def backward(
@@ -51,24 +53,16 @@ class Elman(Cell):
         grad_out: Tensor,
         grad_final: tuple[Tensor | None, ...],
     ) -> Backward:
-        dh = grad_out.clone(memory_format=torch.contiguous_format)
-        if grad_final[0] is not None:
-            dh[-1] += grad_final[0]
+        dh = direct_gradient(grad_out, grad_final[0])
         if self.name == "tanh":
-            d = torch.addcmul(torch.ones((), dtype=dh.dtype, device=dh.device), run.out, run.out, value=-1)
+            d = torch.mul(run.out, run.out).neg_().add_(1)
         else:
             d = (run.out > 0).to(dh.dtype)
         initial = torch.zeros_like(state[0])
-        multiply = product.backward
-        before = (initial, *dh.unbind(0)[:-1])
-        for dh_t, d_t, dh_before in zip(reversed(dh.unbind(0)), reversed(d.unbind(0)), reversed(before), strict=True):
-            d_t.mul_(dh_t)
-            if mask is None:
-                multiply(dh_before, d_t)
-            else:
-                through = torch.zeros_like(initial)
-                multiply(through, d_t)
-                dh_before.addcmul_(through, mask)
+        dh_all, d_all = dh.unbind(0), d.unbind(0)
+        for t in range(len(d_all) - 1, -1, -1):
+            d_t = d_all[t].mul_(dh_all[t])
+            multiply_back(product.backward, dh_all[t - 1] if t else initial, d_t, mask)
         return Backward(d, d, (dh,), (initial,))
 
     def recomputed(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
 
@@ -25,7 +27,7 @@ class GRU(Cell):
     def bias(self, layer: nn.Module) -> Tensor:
         bias_hh = layer.get_parameter("bias_hh_l0")
         outer = 2 * (bias_hh.numel() // 3)  # b_hn stays inside the loop, where r multiplies it
-        return layer.get_parameter("bias_ih_l0") + nn.functional.pad(bias_hh[:outer], (0, outer // 2))
+        return layer.get_parameter("bias_ih_l0") + functional.pad(bias_hh[:outer], (0, outer // 2))
 
     def recurrent(self, layer: nn.Module) -> tuple[Tensor, ...]:
         bias_hh = layer.get_parameter("bias_hh_l0")
@@ -45,21 +47,20 @@ class GRU(Cell):
         (h,) = state
         steps, batch, hidden = p.shape[0], *h.shape
         out = p.new_empty(steps, batch, hidden)
-        inner = p.new_empty(steps, batch, hidden)  # W_hn h + b_hn
-        start = torch.cat((torch.zeros_like(recurrent[0][: 2 * hidden, 0]), recurrent[1])).expand(batch, 3 * hidden)
-        q = torch.empty_like(start, memory_format=torch.contiguous_format)
-        q_rz, q_n = q[:, : 2 * hidden], q[:, 2 * hidden :]
-        rz_all = p[:, :, : 2 * hidden].unbind(0)
-        r_all, z_all, n_all = (block.unbind(0) for block in p.view(steps, batch, 3, hidden).unbind(2))
-        multiply = product.forward
-        for t, (h_t, inner_t) in enumerate(zip(out.unbind(0), inner.unbind(0), strict=True)):
-            q.copy_(start)
-            multiply(q, h if mask is None else h * mask)
-            rz_all[t].add_(q_rz).sigmoid_()
-            inner_t.copy_(q_n)
-            n = n_all[t].addcmul_(r_all[t], inner_t).tanh_()
-            h = torch.lerp(n, h, z_all[t], out=h_t)
-        return Forward(out, (h,), (p, inner))
+        reset = p.new_empty(steps, batch, hidden)  # r (W_hn h + b_hn)
+        bias = functional.pad(recurrent[1], (2 * hidden, 0))
+        blocks = p.view(steps, batch, 3, hidden)
+        rz_all, r_all, z_all, n_all = (
+            x.unbind(0) for x in (p[:, :, : 2 * hidden], blocks[:, :, 0], blocks[:, :, 1], blocks[:, :, 2])
+        )
+        affine, tanh = product.affine, Squash(p, (batch, hidden))
+        for t, (h_t, reset_t) in enumerate(zip(out.unbind(0), reset.unbind(0), strict=True)):
+            q = affine(h if mask is None else h * mask, bias)
+            rz_all[t].add_(q[:, : 2 * hidden]).sigmoid_()
+            torch.mul(q[:, 2 * hidden :], r_all[t], out=reset_t)
+            n = n_all[t].add_(reset_t)
+            h = torch.lerp(tanh(n, n), h, z_all[t], out=h_t)
+        return Forward(out, (h,), (p, reset))
 
     def backward(
         self,
@@ -71,37 +72,23 @@ class GRU(Cell):
         grad_out: Tensor,
         grad_final: tuple[Tensor | None, ...],
     ) -> Backward:
-        gates, inner = run.saved
+        gates = run.saved[0]
         steps, batch, hidden = run.out.shape
-        r, z, n = gates.view(steps, batch, 3, hidden).unbind(2)
-        dh = grad_out.clone(memory_format=torch.contiguous_format)
-        if grad_final[0] is not None:
-            dh[-1] += grad_final[0]
-        # recurrent_d = dh * (local factors of r, z and r*n), so one multiplication a time step is left.
-        recurrent_d = torch.empty_like(gates)
-        blocks = recurrent_d.view(steps, batch, 3, hidden)
-        factor_r, factor_z, factor_n = blocks.unbind(2)
-        through_n = torch.mul(n, n).neg_().add_(1).mul_(1 - z)
-        torch.mul(through_n, r, out=factor_n)
-        torch.mul(factor_n, inner, out=factor_r).mul_(1 - r)
-        factor_z[0].copy_(state[0])
-        factor_z[1:].copy_(run.out[:-1])
-        factor_z.sub_(n).mul_(z).mul_(1 - z)
+        z = gates.view(steps, batch, 3, hidden)[:, :, 1]
+        dh = direct_gradient(grad_out, grad_final[0])
+        d, recurrent_d = torch.empty_like(gates), torch.empty_like(gates)
+        blocks, recurrent_blocks = d.view(steps, batch, 3, hidden), recurrent_d.view(steps, batch, 3, hidden)
         initial = torch.zeros_like(state[0])
-        dh_all, z_all, d_all, blocks_all = (x.unbind(0) for x in (dh, z, recurrent_d, blocks))
-        multiply = product.backward
-        for t in range(steps - 1, -1, -1):
-            dh_t, dh_before = dh_all[t], dh_all[t - 1] if t else initial
-            blocks_all[t].mul_(dh_t.unsqueeze(1))
-            dh_before.addcmul_(dh_t, z_all[t])
-            if mask is None:
-                multiply(dh_before, d_all[t])
-            else:
-                through = torch.zeros_like(initial)
-                multiply(through, d_all[t])
-                dh_before.addcmul_(through, mask)
-        d = recurrent_d.clone()
-        torch.mul(through_n, dh, out=d.view(steps, batch, 3, hidden)[:, :, 2])
+        dh_all, z_all, d_all, blocks_all = (x.unbind(0) for x in (dh, z, recurrent_d, recurrent_blocks))
+        for chunk in chunks(steps, batch * hidden):
+            through_n = _local_factors(chunk, run, state[0], recurrent_blocks)
+            for t in range(chunk.stop - 1, chunk.start - 1, -1):
+                dh_t, dh_before = dh_all[t], dh_all[t - 1] if t else initial
+                blocks_all[t].mul_(dh_t.unsqueeze(1))
+                dh_before.addcmul_(dh_t, z_all[t])
+                multiply_back(product.backward, dh_before, d_all[t], mask)
+            blocks[chunk, :, :2] = recurrent_blocks[chunk, :, :2]
+            torch.mul(through_n, dh[chunk], out=blocks[chunk, :, 2])
         return Backward(d, recurrent_d, (dh,), (initial,))
 
     def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
@@ -113,18 +100,38 @@ class GRU(Cell):
     ) -> Forward:
         steps, batch, hidden = out.shape
         before = torch.cat((state[0].unsqueeze(0), out[:-1])).view(steps * batch, hidden)
-        q = p.new_zeros(steps * batch, 3 * hidden)
-        product.forward(q, before)
-        inner = (q[:, 2 * hidden :] + recurrent[1]).view(steps, batch, hidden)
-        p[:, :, : 2 * hidden].add_(q.view(steps, batch, -1)[:, :, : 2 * hidden]).sigmoid_()
+        q = product.affine(before, functional.pad(recurrent[1], (2 * hidden, 0))).view(steps, batch, -1)
+        p[:, :, : 2 * hidden].add_(q[:, :, : 2 * hidden]).sigmoid_()
         r, _, n = p.view(steps, batch, 3, hidden).unbind(2)
-        n.addcmul_(r, inner).tanh_()
-        return Forward(out, (out[-1],), (p, inner))
+        reset = torch.mul(q[:, :, 2 * hidden :], r)
+        n.add_(reset).tanh_()
+        return Forward(out, (out[-1],), (p, reset))
 
     def shown(self, run: Forward) -> dict[str, Tensor]:
         steps, batch, hidden = run.out.shape
         blocks = run.saved[0].view(steps, batch, 3, hidden).unbind(2)
         return {"h": run.out} | dict(zip(self.gates, blocks, strict=True))
+
+
+def _local_factors(chunk: slice, run: Forward, h_before: Tensor, blocks: Tensor) -> Tensor:
+    """Fill blocks[chunk] (., B, 3, H) with the derivatives of h_t with respect to the recurrent product W_hh h_{t-1}.
+
+    h_before: the state before the window. Returns d(h_t)/d(a_n) = (1 - z)(1 - n^2), (., B, H).
+    """
+    gates, reset = run.saved[0][chunk], run.saved[1][chunk]
+    r, z, n = gates.view_as(blocks[chunk]).unbind(2)
+    factor_r, factor_z, factor_n = blocks[chunk].unbind(2)
+    keep = 1 - z
+    through_n = torch.mul(n, n).neg_().add_(1).mul_(keep)
+    torch.mul(through_n, r, out=factor_n)
+    torch.addcmul(through_n, through_n, r, value=-1, out=factor_r).mul_(reset)  # r (1-r) (W_hn h + b_hn)
+    if chunk.start:
+        torch.sub(run.out[chunk.start - 1 : chunk.stop - 1], n, out=factor_z)
+    else:
+        torch.sub(h_before, n[0], out=factor_z[0])
+        torch.sub(run.out[: chunk.stop - 1], n[1:], out=factor_z[1:])
+    factor_z.mul_(z).mul_(keep)
+    return through_n
 
 
 def make(name: str) -> Cell:

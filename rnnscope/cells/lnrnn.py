@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.pointwise import direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
 EPS = 1e-5  # torch.nn.LayerNorm's
@@ -57,12 +58,11 @@ class LNRNN(Cell):
         out = torch.empty_like(p)
         multiply = product.forward
         scales = []
-        for a, h_t in zip(p.unbind(0), out.unbind(0), strict=True):
-            multiply(a, h if mask is None else h * mask)
-            # a becomes its own normalised value; h_t = tanh(gain a + bias)
+        for p_t, h_t in zip(p.unbind(0), out.unbind(0), strict=True):
+            a = multiply(p_t, h if mask is None else h * mask)
             a_hat, _, scale = torch.native_layer_norm(a, a.shape[-1:], None, None, EPS)
-            a.copy_(a_hat)
-            h = torch.tanh(torch.addcmul(bias, gain, a, out=h_t), out=h_t)
+            p_t.copy_(a_hat)
+            h = torch.tanh(torch.addcmul(bias, gain, a_hat, out=h_t), out=h_t)
             scales.append(scale)
         return Forward(out, (h,), (p, torch.stack(scales)))
 
@@ -77,13 +77,10 @@ class LNRNN(Cell):
         grad_final: tuple[Tensor | None, ...],
     ) -> Backward:
         normal, scales = run.saved
-        dh = grad_out.clone(memory_format=torch.contiguous_format)
-        if grad_final[0] is not None:
-            dh[-1] += grad_final[0]
+        dh = direct_gradient(grad_out, grad_final[0])
         local = torch.mul(run.out, run.out).neg_().add_(1).mul_(recurrent[1])  # d(a_hat)/dh, per unit
         d = torch.empty_like(dh)
         initial = torch.zeros_like(state[0])
-        multiply = product.backward
         for t in range(dh.shape[0] - 1, -1, -1):
             g = local[t] * dh[t]
             a_hat = normal[t]
@@ -91,13 +88,7 @@ class LNRNN(Cell):
             projected = (g * a_hat).mean(-1, keepdim=True)
             g.sub_(g.mean(-1, keepdim=True)).sub_(a_hat * projected)
             d_t = torch.mul(g, scales[t], out=d[t])
-            dh_before = dh[t - 1] if t else initial
-            if mask is None:
-                multiply(dh_before, d_t)
-            else:
-                through = torch.zeros_like(initial)
-                multiply(through, d_t)
-                dh_before.addcmul_(through, mask)
+            multiply_back(product.backward, dh[t - 1] if t else initial, d_t, mask)
         return Backward(d, d, (dh,), (initial,))
 
     def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
@@ -109,8 +100,8 @@ class LNRNN(Cell):
     ) -> Forward:
         steps, batch, hidden = out.shape
         before = torch.cat((state[0].unsqueeze(0), out[:-1]))
-        product.forward(p.view(steps * batch, hidden), before.view(steps * batch, hidden))
-        a_hat, _, scale = torch.native_layer_norm(p, p.shape[-1:], None, None, EPS)
+        a = product.forward(p.view(steps * batch, hidden), before.view(steps * batch, hidden)).view_as(p)
+        a_hat, _, scale = torch.native_layer_norm(a, a.shape[-1:], None, None, EPS)
         return Forward(out, (out[-1],), (a_hat, scale))
 
     def shown(self, run: Forward) -> dict[str, Tensor]:

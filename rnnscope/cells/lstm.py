@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
 
@@ -41,18 +42,23 @@ class LSTM(Cell):
         steps, batch, hidden = p.shape[0], *h.shape
         out, cells, squashed = (p.new_empty(steps, batch, hidden) for _ in range(3))
         i, f, g, o = (block.unbind(0) for block in p.view(steps, batch, 4, hidden).unbind(2))
-        multiply = product.forward
-        for t, (a, h_t, c_t, tanh_c) in enumerate(
-            zip(p.unbind(0), out.unbind(0), cells.unbind(0), squashed.unbind(0), strict=True)
-        ):
-            multiply(a, h if mask is None else h * mask)
-            a[:, : 2 * hidden].sigmoid_()
-            g[t].tanh_()
-            o[t].sigmoid_()
+        multiply, tanh = product.forward, Squash(p, (batch, hidden))
+        blocks = (p.unbind(0), p[:, :, : 2 * hidden].unbind(0), out.unbind(0), cells.unbind(0), squashed.unbind(0))
+        for t, (p_t, if_t, h_t, c_t, tanh_c) in enumerate(zip(*blocks, strict=True)):
+            a = multiply(p_t, h if mask is None else h * mask)
+            if tanh.minus_one is not None:
+                # One sigmoid over all four gates: tanh(x) = 2 sigmoid(2x) - 1.
+                g_t = g[t]
+                a[:, 2 * hidden : 3 * hidden].mul_(2)
+                torch.sigmoid(a, out=p_t)
+                torch.add(tanh.minus_one, g_t, alpha=2, out=g_t)
+            else:
+                torch.sigmoid(a[:, : 2 * hidden], out=if_t)
+                torch.tanh(a[:, 2 * hidden : 3 * hidden], out=g[t])
+                torch.sigmoid(a[:, 3 * hidden :], out=o[t])
             torch.mul(f[t], c, out=c_t).addcmul_(i[t], g[t])
-            torch.tanh(c_t, out=tanh_c)
-            torch.mul(o[t], tanh_c, out=h_t)
-            h, c = h_t, c_t
+            h = torch.mul(o[t], tanh(c_t, tanh_c), out=h_t)
+            c = c_t
         return Forward(out, (h, c), (p, cells, squashed))
 
     def backward(
@@ -65,50 +71,35 @@ class LSTM(Cell):
         grad_out: Tensor,
         grad_final: tuple[Tensor | None, ...],
     ) -> Backward:
-        gates, cells, squashed = run.saved
+        gates = run.saved[0]
         steps, batch, hidden = run.out.shape
-        i, f, g, o = gates.view(steps, batch, 4, hidden).unbind(2)
-        dh = grad_out.clone(memory_format=torch.contiguous_format)
-        if grad_final[0] is not None:
-            dh[-1] += grad_final[0]
-        # Local factors of all time steps first: d = dc * (those of i, f, g) and dh * (that of o).
-        d = torch.empty_like(gates)
-        factor_i, factor_f, factor_g, factor_o = d.view(steps, batch, 4, hidden).unbind(2)
-        torch.addcmul(i, i, i, value=-1, out=factor_i).mul_(g)
-        torch.addcmul(f, f, f, value=-1, out=factor_f)
-        factor_f[0].mul_(state[1])
-        factor_f[1:].mul_(cells[:-1])
-        torch.mul(g, g, out=factor_g).mul_(i).neg_().add_(i)
-        torch.addcmul(o, o, o, value=-1, out=factor_o).mul_(squashed)
-        through_h = torch.mul(squashed, squashed).mul_(o).neg_().add_(o)  # dc_t/dh_t = o (1 - tanh(c)^2)
-        dc = torch.empty_like(dh)
-        initial = (torch.zeros_like(state[0]), torch.empty_like(state[1]))
-        d_ifg, d_o = d.view(steps, batch, 4, hidden)[:, :, :3].unbind(0), factor_o.unbind(0)
-        dh_all, dc_all, f_all, d_all = (x.unbind(0) for x in (dh, dc, f, d))
+        f = gates.view(steps, batch, 4, hidden)[:, :, 1]
+        dh = direct_gradient(grad_out, grad_final[0])
+        dc, d = torch.empty_like(dh), torch.empty_like(gates)
+        blocks = d.view(steps, batch, 4, hidden)
+        d_ifg, d_o, d_all, f_all = (x.unbind(0) for x in (blocks[:, :, :3], blocks[:, :, 3], d, f))
+        dh_all, dc_all = dh.unbind(0), dc.unbind(0)
+        initial = torch.zeros_like(state[0])
+        dc_next = torch.zeros_like(state[1]) if grad_final[1] is None else grad_final[1]
         multiply = product.backward
-        dc_next = grad_final[1] if grad_final[1] is not None else torch.zeros_like(initial[1])
-        for t in range(steps - 1, -1, -1):
-            dh_t = dh_all[t]
-            dc_t = torch.addcmul(dc_next, dh_t, through_h[t], out=dc_all[t])
-            d_ifg[t].mul_(dc_t.unsqueeze(1))
-            d_o[t].mul_(dh_t)
-            dc_next = torch.mul(dc_t, f_all[t])
-            dh_before = dh_all[t - 1] if t else initial[0]
-            if mask is None:
-                multiply(dh_before, d_all[t])
-            else:
-                through = torch.zeros_like(initial[0])
-                multiply(through, d_all[t])
-                dh_before.addcmul_(through, mask)
-        return Backward(d, d, (dh, dc), (initial[0], dc_next))
+        for chunk in chunks(steps, batch * hidden):
+            through_h = _local_factors(chunk, run, state[1], blocks).unbind(0)
+            for t in range(chunk.stop - 1, chunk.start - 1, -1):
+                dh_t = dh_all[t]
+                dc_t = torch.addcmul(dc_next, dh_t, through_h[t - chunk.start], out=dc_all[t])
+                d_ifg[t].mul_(dc_t.unsqueeze(1))
+                d_o[t].mul_(dh_t)
+                dc_next = torch.mul(dc_t, f_all[t])
+                multiply_back(multiply, dh_all[t - 1] if t else initial, d_all[t], mask)
+        return Backward(d, d, (dh, dc), (initial, dc_next))
 
     def recomputed(
         self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
     ) -> Forward:
         steps, batch, hidden = out.shape
         before = torch.cat((state[0].unsqueeze(0), out[:-1]))
-        product.forward(p.view(steps * batch, -1), before.view(steps * batch, hidden))
-        i, f, g, o = p.view(steps, batch, 4, hidden).unbind(2)
+        a = product.forward(p.view(steps * batch, -1), before.view(steps * batch, hidden))
+        i, f, g, o = a.view(steps, batch, 4, hidden).unbind(2)
         for gate in (i, f, o):
             gate.sigmoid_()
         g.tanh_()
@@ -116,13 +107,36 @@ class LSTM(Cell):
         c = state[1]
         for c_t, f_t in zip(cells.unbind(0), f.unbind(0), strict=True):
             c = c_t.addcmul_(f_t, c)
-        return Forward(out, (out[-1], c), (p, cells, torch.tanh(cells)))
+        return Forward(out, (out[-1], c), (a.view(steps, batch, -1), cells, torch.tanh(cells)))
 
     def shown(self, run: Forward) -> dict[str, Tensor]:
         gates, cells, _ = run.saved
         steps, batch, hidden = run.out.shape
         blocks = gates.view(steps, batch, 4, hidden).unbind(2)
         return {"h": run.out, "c": cells} | dict(zip(self.gates, blocks, strict=True))
+
+
+def _local_factors(chunk: slice, run: Forward, c_before: Tensor, blocks: Tensor) -> Tensor:
+    """Fill blocks[chunk] (., B, 4, H) with d(c_t)/d(a_i), d(c_t)/d(a_f), d(c_t)/d(a_g), d(h_t)/d(a_o).
+
+    c_before: the cell state before the window. Returns d(h_t)/d(c_t) = o (1 - tanh(c)^2), (., B, H).
+    """
+    gates, cells, squashed = run.saved
+    i, f, g, o = gates[chunk].view_as(blocks[chunk]).unbind(2)
+    tanh_c = squashed[chunk]
+    factor_i, factor_f, factor_g, factor_o = blocks[chunk].unbind(2)
+    torch.addcmul(i, i, i, value=-1, out=factor_i).mul_(g)
+    torch.addcmul(f, f, f, value=-1, out=factor_f)
+    if chunk.start:
+        factor_f.mul_(cells[chunk.start - 1 : chunk.stop - 1])
+    else:
+        factor_f[0].mul_(c_before)
+        factor_f[1:].mul_(cells[: chunk.stop - 1])
+    through_g = torch.mul(g, i)  # i (1 - g^2) = i - (i g) g
+    torch.addcmul(i, through_g, g, value=-1, out=factor_g)
+    torch.addcmul(o, o, o, value=-1, out=factor_o).mul_(tanh_c)
+    through_h = torch.mul(tanh_c, o)
+    return torch.addcmul(o, through_h, tanh_c, value=-1, out=through_h)
 
 
 def make(name: str) -> Cell:

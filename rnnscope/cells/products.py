@@ -1,68 +1,179 @@
-"""The one matrix product inside a scan, in float32 (or float64) or with bfloat16 operands."""
+"""The matrix products of the network: one weight used T times inside a scan, and products over all T at once.
+
+Three kinds, chosen by size, device and precision, never by timing, so that a run is reproducible:
+- plain: torch's own (on CPU its BLAS, MKL), for everything that the others do not serve;
+- oneDNN: float32 on x86 CPUs, for products that are not tiny. torch's CPU build links MKL, which on processors
+  not made by Intel does not use AVX-512; oneDNN, also part of torch, does: two to four times as fast there, and
+  its packed weight pays for a weight that is used T times;
+- bf16: operands rounded to bfloat16, sums in float32.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import platform
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
+
+SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
+
+
+def _onednn_available() -> bool:
+    return (
+        platform.machine() in ("x86_64", "AMD64")
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    )
+
+
+ONEDNN = _onednn_available()
+
+
+def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
+    """Return how to multiply `rows` vectors with `weight` in `precision` ("float32": as the weight is; "bf16")."""
+    if precision == "bf16":
+        return "bf16"
+    served = ONEDNN and weight.device.type == "cpu" and weight.dtype == torch.float32
+    return "onednn" if served and rows * weight.numel() >= SMALLEST else "plain"
+
+
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (N, K) @ weight (M, K).T + bias (M,); weight may be a transposed view or packed."""
+    y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+    return y
+
+
+def weight_gradient(kind: Kind, d: Tensor, x: Tensor) -> Tensor:
+    """Return d.T @ x, (M, K), for d (N, M) and x (N, K)."""
+    if kind == "onednn":
+        # x.T @ d reads both operands in the order in which oneDNN wants them, the result alone is turned over.
+        return _onednn(x.t(), d.t()).t().contiguous()
+    if kind == "bf16":
+        return torch.mm(d.bfloat16().t(), x.bfloat16()).float()
+    return d.t() @ x
 
 
 class Product(Protocol):
-    """target += h @ W.T (forward) and target += d @ W (backward), for one weight W (G, H) used T times."""
+    """Products of one weight W (G, H) inside a scan."""
 
-    def forward(self, target: Tensor, h: Tensor) -> None:
-        """target (B, G) += h (B, H) @ W.T."""
+    kind: Kind
 
-    def backward(self, target: Tensor, d: Tensor) -> None:
-        """target (B, H) += d (B, G) @ W."""
+    def forward(self, p: Tensor, h: Tensor) -> Tensor:
+        """Return p (B, G) + h (B, H) @ W.T; p's memory may be used for it."""
 
-    def weight_gradient(self, d: Tensor, h: Tensor) -> Tensor:
-        """Return d.T @ h for d (N, G) and h (N, H), summed over N."""
+    def affine(self, h: Tensor, bias: Tensor) -> Tensor:
+        """Return h (B, H) @ W.T + bias (G,)."""
+
+    def backward(self, dh: Tensor, d: Tensor) -> None:
+        """dh (B, H) += d (B, G) @ W, in place."""
 
 
 class Plain:
-    """Products in the dtype of the weights."""
+    """Products in the dtype of the weight."""
+
+    kind: Kind = "plain"
 
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight
         self.transposed = weight.t()
 
-    def forward(self, target: Tensor, h: Tensor) -> None:
-        target.addmm_(h, self.transposed)
+    def forward(self, p: Tensor, h: Tensor) -> Tensor:
+        return p.addmm_(h, self.transposed)
 
-    def backward(self, target: Tensor, d: Tensor) -> None:
-        target.addmm_(d, self.weight)
+    def affine(self, h: Tensor, bias: Tensor) -> Tensor:
+        return torch.addmm(bias, h, self.transposed)
 
-    def weight_gradient(self, d: Tensor, h: Tensor) -> Tensor:
-        return d.t() @ h
+    def backward(self, dh: Tensor, d: Tensor) -> None:
+        dh.addmm_(d, self.weight)
+
+
+class OneDNN:
+    """float32 products by oneDNN, with the weight packed once for each direction."""
+
+    kind: Kind = "onednn"
+
+    def __init__(self, weight: Tensor, rows: int) -> None:
+        self.weight = weight
+        self.rows = rows
+        self.packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        self.packed_transposed: Tensor | None = None
+        self._add = torch.ops.mkldnn._linear_pointwise.binary
+        self._plain = torch.ops.mkldnn._linear_pointwise.default
+
+    def forward(self, p: Tensor, h: Tensor) -> Tensor:
+        y: Tensor = self._add(h, p, self.packed, None, "add")
+        return y
+
+    def affine(self, h: Tensor, bias: Tensor) -> Tensor:
+        y: Tensor = self._plain(h, self.packed, bias, "none", [], "")
+        return y
+
+    def backward(self, dh: Tensor, d: Tensor) -> None:
+        if self.packed_transposed is None:
+            self.packed_transposed = torch.ops.mkldnn._reorder_linear_weight(self.weight.t(), self.rows)
+        dh.add_(self._plain(d, self.packed_transposed, None, "none", [], ""))
 
 
 class Bfloat16:
     """Products of operands rounded to bfloat16; the weight is rounded once, sums are kept in float32."""
 
+    kind: Kind = "bf16"
+
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight.bfloat16()
         self.transposed = self.weight.t()
 
-    def forward(self, target: Tensor, h: Tensor) -> None:
-        target.add_(torch.mm(h.bfloat16(), self.transposed))
+    def forward(self, p: Tensor, h: Tensor) -> Tensor:
+        return p.add_(torch.mm(h.bfloat16(), self.transposed))
 
-    def backward(self, target: Tensor, d: Tensor) -> None:
-        target.add_(torch.mm(d.bfloat16(), self.weight))
+    def affine(self, h: Tensor, bias: Tensor) -> Tensor:
+        return torch.mm(h.bfloat16(), self.transposed) + bias
 
-    def weight_gradient(self, d: Tensor, h: Tensor) -> Tensor:
-        return torch.mm(d.bfloat16().t(), h.bfloat16()).float()
+    def backward(self, dh: Tensor, d: Tensor) -> None:
+        dh.add_(torch.mm(d.bfloat16(), self.weight))
 
 
-def make(weight: Tensor, precision: str) -> Product:
-    """Return the product with `weight` in `precision` ("float32": as the weight is; "bf16")."""
-    return Bfloat16(weight) if precision == "bf16" else Plain(weight)
+def make(weight: Tensor, rows: int, precision: str) -> Product:
+    """Return the product for `rows` vectors at a time with `weight` (G, H); see `kind_for`."""
+    kind = kind_for(weight, rows, precision)
+    if kind == "onednn":
+        return OneDNN(weight, rows)
+    return Bfloat16(weight) if kind == "bf16" else Plain(weight)
+
+
+class _Linear(torch.autograd.Function):
+    """x (N, K) @ weight (M, K).T + bias (M,), by `kind`."""
+
+    @staticmethod
+    def forward(ctx: Any, kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.kind = kind
+        ctx.save_for_backward(x, weight)
+        if kind == "onednn":
+            return _onednn(x, weight, bias)
+        y = torch.mm(x.bfloat16(), weight.bfloat16().t()).float()
+        return y if bias is None else y.add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        d = d.contiguous()
+        dx = None
+        if ctx.needs_input_grad[1]:
+            dx = _onednn(d, weight.t()) if ctx.kind == "onednn" else torch.mm(d.bfloat16(), weight.bfloat16()).float()
+        return None, dx, weight_gradient(ctx.kind, d, x), d.sum(0) if ctx.needs_input_grad[3] else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str) -> Tensor:
-    """Return x (..., I) @ weight (O, I).T + bias (O,), differentiable, in `precision` as in `make`."""
-    if precision != "bf16":
-        return torch.nn.functional.linear(x, weight, bias)
-    y = torch.nn.functional.linear(x.bfloat16(), weight.bfloat16()).float()
-    return y if bias is None else y.add_(bias)
+    """Return x (..., K) @ weight (M, K).T + bias (M,), differentiable once, by the kind that serves its size."""
+    kind = kind_for(weight, x.numel() // max(x.shape[-1], 1), precision)
+    if kind == "plain":
+        return functional.linear(x, weight, bias)
+    y: Tensor = _Linear.apply(kind, x.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
+    return y.view(*x.shape[:-1], weight.shape[0])

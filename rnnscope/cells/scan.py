@@ -27,9 +27,9 @@ class _Scan(torch.autograd.Function):
         p, mask = tensors[:2]
         state: LayerState = tensors[2 : 2 + len(cell.states)]
         recurrent = tensors[2 + len(cell.states) :]
-        product = products.make(recurrent[0], precision)
+        product = products.make(recurrent[0], p.shape[1], precision)
         run = cell.forward(p, state, recurrent, product, mask)
-        ctx.cell, ctx.product, ctx.record = cell, product, record
+        ctx.cell, ctx.product, ctx.record, ctx.precision = cell, product, record, precision
         ctx.save_for_backward(mask, *state, *recurrent, run.out, *run.saved)
         ctx.counts = len(state), len(recurrent)
         ctx.set_materialize_grads(False)
@@ -55,8 +55,9 @@ class _Scan(torch.autograd.Function):
         d = back.recurrent_d
         before = out[:-1] if mask is None else out[:-1] * mask
         first = state[0] if mask is None else state[0] * mask
-        weight_hh = ctx.product.weight_gradient(d[1:].flatten(0, 1), before.flatten(0, 1))
-        weight_hh += ctx.product.weight_gradient(d[0], first)
+        kind = products.kind_for(recurrent[0], out[:, :, 0].numel(), ctx.precision)
+        weight_hh = products.weight_gradient(kind, d[1:].flatten(0, 1), before.flatten(0, 1))
+        weight_hh += d[0].t() @ first
         return (None, None, None, back.d, None, *back.initial, weight_hh, *cell.extra_gradients(run, back))
 
 

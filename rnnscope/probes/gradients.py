@@ -63,7 +63,7 @@ def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor)
     for index in range(len(runs) - 1, -1, -1):
         layer = model.layers[index]
         recurrent = cell.recurrent(layer)
-        product = products.make(recurrent[0], model.precision)
+        product = products.make(recurrent[0], direct.shape[1], model.precision)
         back = cell.backward(runs[index], state[index], recurrent, product, None, direct, (None, None))
         found.append(dict(zip(cell.states, back.states, strict=True)))
         if index:
