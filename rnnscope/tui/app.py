@@ -234,7 +234,8 @@ def run(folder: Path, *, owns_worker: subprocess.Popen[bytes] | None = None, sta
     app = ScopeApp(folder, owns_worker)
     code = app.run()
     if app.left_running:
-        print(f"training goes on: rnnscope watch {folder} to come back, rnnscope stop {folder} to end it", file=sys.stderr)
+        name = printable(str(folder))
+        sys.stderr.write(f"training goes on; rnnscope watch {name} to come back, rnnscope stop {name} to end it\n")
     if code is None:
         return app.return_code or EXIT_FAILED
     return code

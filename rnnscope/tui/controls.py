@@ -24,7 +24,7 @@ TEMPERATURES = (0.1, 3.0)  # a temperature of 0 would divide by zero; above 3 an
 
 @dataclass(frozen=True)
 class Controls:
-    """What can be changed while training, as it stands or is expected to stand once the commands sent have been done."""
+    """What can be changed while training, as it stands, or as it will once the commands sent have been done."""
 
     paused: bool
     lr_scale: float  # factor on the scheduled learning rate

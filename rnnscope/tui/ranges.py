@@ -22,7 +22,7 @@ def round_up(value: float) -> float:
 
 
 def steps_end(last: int) -> float:
-    """Return the right end of an axis of steps that starts at 0: 50, 100, 150, 200, 300, 400, 500, 600, 800, 1000, ..."""
+    """Return the right end of an axis of steps that starts at 0: 50, 100, 150, 200, 300, 400, 500, 600, 800, ..."""
     if last <= 50:
         return 50.0
     magnitude = 10.0 ** math.floor(math.log10(last))
@@ -33,14 +33,13 @@ def steps_end(last: int) -> float:
 
 
 def loss_top(vocabulary: int | None, largest: float) -> float:
-    """Return the upper end of the loss axis: ln V rounded up to halves, or 10, 20, 50, ... once a loss was larger.
-
-    ln V is the loss of blind guessing; half a nat more than it is still within the first axis.
+    """Return the upper end of the loss axis: ln V (blind guessing) rounded up to halves; once a loss was larger,
+    one more than that, then 10, 20, 50, ...
     """
     first = math.ceil(2 * math.log(max(vocabulary or 65, 2)) + 0.2) / 2
-    if not math.isfinite(largest) or largest <= first + 0.5:
+    if not math.isfinite(largest) or largest <= first:
         return first
-    return max(round_up(largest), first)
+    return first + 1 if largest <= first + 1 else round_up(largest)
 
 
 def loss_bottom(smallest: float) -> float:

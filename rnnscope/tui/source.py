@@ -12,9 +12,11 @@ from rnnscope.recording.commands import Command, ScaleLearningRate, SetClip
 from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, StepRow
 from rnnscope.recording.mailbox import Sender, decode_command
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.records import Columns
+from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
 from rnnscope.tui.controls import Controls, describe
-from rnnscope.tui.history import clip_rate, extended, latest, no_history, no_recent, rates
+from rnnscope.tui.recent import clip_rate, latest, no_recent, rates
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 LOG_LINES = 6
@@ -40,7 +42,8 @@ class Source:
         self._reader: Reader | None = None
         self._state: RunState | None = None
         self._meta: dict[str, Any] = {}
-        self._history = no_history()
+        self._series = Series()
+        self._rows_read = 0  # counts up with every row, so that the chart's data is made anew only when there are some
         self._recent = no_recent()
         self._newest: StepRow | None = None
         self._loss: LossData | None = None
@@ -63,11 +66,19 @@ class Source:
                 self._meta = dict(again.meta)
         columns = reader.scalars()
         if columns.reset or len(columns):
-            self._history = extended(self._history, columns)
+            self._extend(columns)
             self._recent = latest(self._recent, columns)
         self._newest = columns.newest
         self._state = state
         return self._snapshot(state)
+
+    def _extend(self, columns: Columns) -> None:
+        if columns.reset:
+            self._series = Series()
+        self._rows_read += len(columns) + columns.reset
+        self._series.merge(
+            columns.step, columns.loss, columns.loss_low, columns.loss_high, columns.count, columns.bad
+        )
 
     def send(self, command: Command) -> None:
         """Ask the worker for something; `answers` will tell what became of it.
@@ -157,24 +168,23 @@ class Source:
         )
 
     def _loss_data(self, state: RunState) -> LossData | None:
-        made_of = (self._history, state.validations, state.interventions, state.diverged)
+        made_of = (self._rows_read, state.validations, state.interventions, state.diverged)
         if len(made_of) == len(self._loss_made_of) and all(
-            a is b for a, b in zip(made_of, self._loss_made_of, strict=True)
+            a is b or (isinstance(a, int) and a == b) for a, b in zip(made_of, self._loss_made_of, strict=True)
         ):
             return self._loss
         self._loss_made_of = made_of
-        history = self._history
-        if not len(history):
+        if not len(self._series):
             self._loss = None
             return None
-        found = state.diverged
+        found, buckets = state.diverged, self._series.buckets()
         self._loss = LossData(
-            step=history.step,
-            count=history.count,
-            bad=history.bad,
-            loss=history.loss,
-            low=history.low,
-            high=history.high,
+            step=buckets.step,
+            count=buckets.count,
+            bad=buckets.bad,
+            loss=buckets.mean,
+            low=buckets.low,
+            high=buckets.high,
             validation_step=tuple(step for step, _ in state.validations),
             validation_loss=tuple(loss for _, loss in state.validations),
             vocabulary=vocabulary_size(self._meta),

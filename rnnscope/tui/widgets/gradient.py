@@ -16,21 +16,25 @@ from rnnscope.tui.snapshot import ClipData
 from rnnscope.tui.widgets.panel import Painted, Panel
 from rnnscope.tui.words import percent
 
+_HOW = "nats, per sample, before clipping"
+_MEAN = "mean of log₁₀ over the batch, band 10–90%"
 CAPTIONS: dict[str, tuple[str, ...]] = {
     "reach": (
-        "L = loss of the window's last character only · nats, per sample, before clipping · mean of log₁₀ over the batch, "
-        "band 10–90%",
-        "L: last character's loss · nats, per sample, before clipping · band 10–90%",
-        "L: last loss · nats per sample, before clipping",
-        "last loss, nats/sample, unclipped",
+        f"reach: L_T = loss of the window's last character only · {_HOW} · {_MEAN}",
+        f"reach: L_T = last character's loss · {_HOW} · band 10–90%",
+        f"reach: last loss only · {_HOW}",
+        "reach: last loss · nats/sample, unclipped",
+        "reach · nats/sample, unclipped",
     ),
     "total": (
-        "L = sum of all losses of the window · nats, per sample, before clipping · mean of log₁₀ over the batch, band 10–90%",
-        "L: all losses of the window · nats, per sample, before clipping · band 10–90%",
-        "L: all losses · nats per sample, before clipping",
-        "all losses, nats/sample, unclipped",
+        f"total: L = sum of all losses of the window · {_HOW} · {_MEAN}",
+        f"total: L = all losses of the window · {_HOW} · band 10–90%",
+        f"total: all losses · {_HOW}",
+        "total: all losses · nats/sample, unclipped",
+        "total · nats/sample, unclipped",
     ),
 }
+"""What exactly is drawn, in the room there is: which loss, its unit and reduction, before clipping."""
 
 
 def chart_series(
@@ -67,17 +71,20 @@ class GradientPanel(Panel):
         """Draw the curves of the kind chosen."""
         gradients, step, kind, clip = self.inputs if self.inputs else (None, 0, "reach", None)
         kind = str(kind)
-        norm = "log₁₀ ‖∂L_T/∂h_t‖₂" if kind == "reach" else "log₁₀ ‖∂L/∂h_t‖₂"
+        norm = "‖∂L_T/∂h_t‖₂" if kind == "reach" else "‖∂L/∂h_t‖₂"
         right = self._clip(clip) if isinstance(clip, ClipData) else ()
         room = width - 6 - sum(len(span.text) for span in right)
-        details = longest(room - len(self.heading), f"{kind} · {norm}", norm, kind)
+        heading = longest(room - len(norm) - 1, self.heading, "gradient")
+        details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀ {norm}", norm)
+        title = self.title(details, heading=heading)
         if not isinstance(gradients, Gradients):
             rows = self.waiting("waiting for the first measurement of the gradient …", width, height)
-            return Painted(rows, self.title(details), right)
+            return Painted(rows, title, right)
         rows = self._chart(gradients, kind, width, height - 1)
         style = Style(fg=self.look.palette.faint)
-        rows.append(caption(width, style, *(f"{text} · at step {step:,}" for text in CAPTIONS[kind]), *CAPTIONS[kind]))
-        return Painted(rows, self.title(details), right)
+        at = f" · at step {step:,}"
+        rows.append(caption(width, style, *(text + end for text in CAPTIONS[kind] for end in (at, ""))))
+        return Painted(rows, title, right)
 
     def _chart(self, gradients: Gradients, kind: str, width: int, height: int) -> list[Row]:
         mean, low, high, floor, bad = (

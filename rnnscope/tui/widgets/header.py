@@ -24,7 +24,8 @@ Item: TypeAlias = tuple[int, Row]
 
 GAP = "   "
 SYMBOLS = {
-    STARTING: "◌", TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", INTERRUPTED: "✗",
+    STARTING: "◌", TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■",
+    DIVERGED: "✗", FAILED: "✗", INTERRUPTED: "✗",
 }  # fmt: skip
 
 
@@ -86,7 +87,8 @@ def progress(snapshot: Snapshot, palette: Palette, mono: bool) -> list[Item]:
         items.append((2, (Span(clock(done.remaining)), Span(" left", faint))))
     validation = state.validation
     if validation is not None:
-        items.append((1, (Span("val ", faint), Span(f"{validation.event.loss:.3f}", Style(fg=palette.lines[1], bold=True)))))
+        number = Style(fg=palette.lines[1], bold=True)
+        items.append((1, (Span("val ", faint), Span(f"{validation.event.loss:.3f}", number))))
     if done.lr == done.lr:
         items.append((5, (Span("lr ", faint), Span(f"{done.lr:.3g}"))))
     controls = snapshot.controls
@@ -101,7 +103,7 @@ def progress(snapshot: Snapshot, palette: Palette, mono: bool) -> list[Item]:
 
 @dataclass(frozen=True)
 class Mood:
-    """What the header shows besides the run: a command on its way, and whether the display is frozen (at which step)."""
+    """What the header shows besides the run: a command on its way, the step at which the display is frozen, trouble."""
 
     sent: str = ""
     frozen_at: int | None = None

@@ -12,9 +12,9 @@ from textual import events
 from rnnscope.charts.lines import Axes, Dots, HLine, Line, Series, VMark, line_chart
 from rnnscope.charts.palette import Palette
 from rnnscope.charts.spans import Row, Span, Style
+from rnnscope.recording.series import smooth
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import longest
-from rnnscope.tui.smoothing import smooth
 from rnnscope.tui.snapshot import LossData
 from rnnscope.tui.view import LossView
 from rnnscope.tui.widgets.panel import Painted, Panel
@@ -79,7 +79,7 @@ class LossPanel(Panel):
         if not isinstance(data, LossData) or not isinstance(view, LossView):
             return Painted(self.waiting("waiting for the first training step …", width, height), self.title())
         palette = self.look.palette
-        smoothed = smooth(data.loss, data.count, view.tau)
+        smoothed = smooth(data.step, data.loss, view.tau, data.count)
         last = int(data.step[-1]) if len(data.step) else 0
         shown = x_range(view, last)
         axes = Axes(
@@ -108,9 +108,8 @@ class LossPanel(Panel):
         value = data.validation_loss[-1] if known else (float(smoothed[-1]) if len(smoothed) else math.nan)
         name = "val" if known else "train"
         bits = value / math.log(2)
-        text = longest(
-            room, f"{name} {value:.3f} nats = {bits:.2f} bits", f"{name} {value:.3f} = {bits:.2f} bits", f"{name} {value:.2f}"
-        )
+        full, brief = f"{name} {value:.3f} nats = {bits:.2f} bits", f"{name} {value:.3f} = {bits:.2f} bits"
+        text = longest(room, full, brief, f"{name} {value:.2f}")
         colour = palette.bad if not math.isfinite(value) else palette.lines[1] if known else palette.lines[0]
         return (Span(text, Style(fg=colour, bold=True)),)
 

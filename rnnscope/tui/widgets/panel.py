@@ -77,10 +77,18 @@ class Panel(Widget, can_focus=True):
         rows = framed(rows, painted.left, painted.right, width, palette, focused=self.has_focus)
         return to_strips(rows, width, height, palette)
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Enlarge on a double click (a single one already moves the focus here)."""
         if event.chain == 2:
-            self.call_later(self.run_action, f"screen.enlarge('{self.id}')")
+            await self.run_action(f"screen.enlarge('{self.id}')")
+
+    def on_focus(self) -> None:
+        """Redraw the frame."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Redraw the frame."""
+        self.refresh()
 
     def waiting(self, text: str, width: int, height: int) -> list[Row]:
         """Return rows that say, in the middle, what the panel waits for."""
@@ -88,7 +96,7 @@ class Panel(Widget, can_focus=True):
         line: Row = (Span(" " * ((width - len(text)) // 2)), Span(text, Style(fg=self.look.palette.faint)))
         return [()] * ((height - 1) // 2) + [line]
 
-    def title(self, *details: str) -> Row:
-        """Return the panel's name and what exactly it shows, as a frame's left title."""
-        heading = Span(self.heading, Style(fg=self.look.palette.accent, bold=True))
-        return (heading, Span(" " + " · ".join(details) if details else "", PLAIN))
+    def title(self, *details: str, heading: str = "") -> Row:
+        """Return the panel's name (or `heading`, where that is too long) and what it shows, as a left title."""
+        name = Span(heading or self.heading, Style(fg=self.look.palette.accent, bold=True))
+        return (name, Span(" " + " · ".join(details) if details else "", PLAIN))

@@ -11,6 +11,7 @@ from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
 from rnnscope.charts.lines import Axes, HLine, Line, Series, VMark, line_chart
 from rnnscope.charts.spans import Row, Span, Style, fit
+from rnnscope.charts.text import wrap
 from rnnscope.recording.events import Comparison, Floats
 from rnnscope.tui.captions import caption, longest
 from rnnscope.tui.ranges import round_up
@@ -57,10 +58,11 @@ class SamplingPanel(Panel):
         half = (width - 1) // 2
         other = width - 1 - half
         separator = Span("│", faint)
-        below = max(height * 2 // 5, 3) if height >= 8 else 0
         has_legend = int(height >= 14)
-        text_rows = height - 1 - (below + 1 if below else 0) - has_legend
-        heads = [caption(half, faint, "reads the truth, coloured by p given to it", "truth, coloured by p", "the truth")]
+        longest_text = max(comparison.truth, comparison.free, key=len)
+        lines = len(wrap(self._shown(comparison.prefix, half) + longest_text, half))
+        text_rows, below = share_rows(height - 1 - has_legend, lines)
+        heads = [caption(half, faint, "reads the truth, coloured by p given to it", "truth, coloured by p", "truth")]
         own = f"reads its own text, T {comparison.temperature:g}"
         free_heads = [caption(other, faint, f"{own}, coloured by p", own, f"its own, T {comparison.temperature:g}")]
         forced = self._text(comparison.prefix, comparison.truth, comparison.probability, half, text_rows, parts)
@@ -73,12 +75,19 @@ class SamplingPanel(Panel):
             bar = legend(0, 1, min(30, width), "sequential", palette=palette, mono=self.look.mono, label="p =")
             mark = "first difference marked" if parts is not None else "no difference"
             rows.append(fit((*bar, Span("   " + mark, faint)), width))
-        right = longest(width - len(self.heading) - 8, f"step {step:,} · validation text", f"step {step:,}")
-        return Painted(rows, self.title(), (Span(right, faint),))
+        note = longest(width - len(self.heading) - 8, f"step {step:,} · validation text", f"step {step:,}")
+        return Painted(rows, self.title(), (Span(note, faint),))
 
-    def _text(self, prefix: str, text: str, probability: Floats, width: int, height: int, parts: int | None) -> list[Row]:
+    @staticmethod
+    def _shown(prefix: str, width: int) -> str:
+        """Return as much of the prefix's end as is shown: a line, or 40 characters."""
+        return prefix[-max(min(width, 40), 1) :]
+
+    def _text(
+        self, prefix: str, text: str, probability: Floats, width: int, height: int, parts: int | None
+    ) -> list[Row]:
         """Draw the end of the prefix plain and the text after it coloured by probability, `parts` marked."""
-        shown = prefix[-max(min(width, 40), 1) :]
+        shown = self._shown(prefix, width)
         values = np.concatenate([np.full(len(shown), np.nan), np.asarray(probability, dtype=np.float64)])
         return coloured_text(
             shown + text, values, width, height, 0.0, 1.0, "sequential", palette=self.look.palette, mono=self.look.mono,
@@ -108,16 +117,25 @@ class SamplingPanel(Panel):
             [*mark, reference, Line(place, distance, palette.lines[0])],
             Axes(x_range=(1, end), y_range=(0, self._distance_top), x_integer=True), right, height, palette, mono,
         )  # fmt: skip
-        value = f"{mean:.2f}"
+        value, ref, ratio = f"{mean:.2f}", f"{comparison.reference:.2f}", "‖h−h′‖/‖h‖"
         over = caption(
-            left, faint, f"nll of the truth by position, nats · mean {value}", f"nll in nats · mean {value}", f"nll {value}"
-        )
-        ratio = "‖h−h′‖/‖h‖"
-        ref = f"{comparison.reference:.2f}"
+            left, faint, f"nll of the truth by position, nats · mean {value}", f"nll in nats · mean {value}",
+            f"nll {value}",
+        )  # fmt: skip
         also = caption(
-            right, faint, f"distance of states {ratio} · unrelated texts {ref}", f"{ratio} · unrelated {ref}", f"{ratio} {ref}", ratio
-        )
+            right, faint, f"distance of states {ratio} · unrelated texts {ref}", f"{ratio} · unrelated {ref}",
+            f"{ratio} {ref}", ratio,
+        )  # fmt: skip
         return [over, *losses], [also, *distances]
+
+
+def share_rows(room: int, lines: int) -> tuple[int, int]:
+    """Share `room` rows between `lines` lines of text and the charts with their headings; (text, charts)."""
+    if room < 7:
+        return room, 0
+    text = min(lines, max(room * 3 // 5, room - 16))
+    text = min(text, room - 4)
+    return text, min(room - text - 1, 20)
 
 
 def grown(top: float, values: Floats) -> float:

@@ -1,4 +1,4 @@
-"""The scalars of a run as far as they were read: columns that grow, and are thinned before they grow too long."""
+"""The last training steps in full: what the clip rate and the rate of training are made from."""
 
 from __future__ import annotations
 
@@ -9,27 +9,11 @@ from numpy.typing import NDArray
 
 from rnnscope.recording.records import Columns
 
-LONGEST = 16_384  # rows kept; beyond it neighbours are merged in pairs, so that memory and redraws stay small
 CLIP_STEPS = 100
 RATE_SECONDS = 5.0  # of training time, over which the rate is measured
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """Columns of records.Columns that a screen shows, oldest first; see there."""
-
-    step: Integers
-    count: Integers
-    bad: Integers
-    loss: Doubles
-    low: Doubles
-    high: Doubles
-
-    def __len__(self) -> int:
-        return len(self.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,49 +27,10 @@ class Recent:
     grad_norm_clipped: Doubles
 
 
-def no_history() -> History:
-    """Return a history without rows."""
-    none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return History(none, none, none, nothing, nothing, nothing)
-
-
 def no_recent() -> Recent:
     """Return recent rows, none yet."""
     none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
     return Recent(none, nothing, none, nothing, nothing)
-
-
-def extended(history: History, new: Columns, longest: int = LONGEST) -> History:
-    """Return `history` with the rows of `new` (alone, where `new` says to start over)."""
-    old = no_history() if new.reset else history
-    joined = History(
-        np.concatenate([old.step, new.step]),
-        np.concatenate([old.count, new.count]),
-        np.concatenate([old.bad, new.bad]),
-        np.concatenate([old.loss, new.loss]),
-        np.concatenate([old.low, new.loss_low]),
-        np.concatenate([old.high, new.loss_high]),
-    )
-    while len(joined) > longest:
-        joined = _halved(joined)
-    return joined
-
-
-def _halved(history: History) -> History:
-    """Merge neighbours in pairs: sums of counts, means weighted by them, least and greatest."""
-    even = len(history) // 2 * 2
-    count, loss = history.count[:even].reshape(-1, 2), np.nan_to_num(history.loss[:even]).reshape(-1, 2)
-    total = count.sum(axis=1)
-    mean = np.where(total > 0, (count * loss).sum(axis=1) / np.maximum(total, 1), np.nan)
-    low, high = history.low[:even].reshape(-1, 2), history.high[:even].reshape(-1, 2)
-    return History(
-        np.append(history.step[1:even:2], history.step[even:]),
-        np.append(total, history.count[even:]),
-        np.append(history.bad[:even].reshape(-1, 2).sum(axis=1), history.bad[even:]),
-        np.append(mean, history.loss[even:]),
-        np.append(np.fmin(low[:, 0], low[:, 1]), history.low[even:]),
-        np.append(np.fmax(high[:, 0], high[:, 1]), history.high[even:]),
-    )
 
 
 def latest(recent: Recent, new: Columns) -> Recent:
@@ -122,9 +67,11 @@ def clip_rate(recent: Recent) -> tuple[float, float]:
 
 def rates(recent: Recent) -> tuple[float, float]:
     """Return (characters, steps) a second of training time over the last seconds, NaN while unknown."""
-    wanted = np.flatnonzero(recent.seconds >= recent.seconds[-1] - RATE_SECONDS) if len(recent.step) else []
-    if len(wanted) < 2:
+    if len(recent.step) < 2:
         return float("nan"), float("nan")
+    wanted = np.flatnonzero(recent.seconds >= recent.seconds[-1] - RATE_SECONDS)
+    if len(wanted) < 2:
+        wanted = np.arange(len(recent.step))[-2:]
     first, last = int(wanted[0]), int(wanted[-1])
     seconds = recent.seconds[last] - recent.seconds[first]
     if seconds <= 0:
