@@ -1,7 +1,7 @@
 """Text in: files and folders, built-in generators, downloads, vocabulary, batches. Numpy only."""
 
-from rnnscope.corpus.batches import Batches, Window, make_batches
-from rnnscope.corpus.load import Corpus, check_windows, load
+from rnnscope.corpus.batches import Batches, Window, make_batches, needed_characters
+from rnnscope.corpus.loading import Corpus, check_windows, load
 from rnnscope.corpus.sources import absolute_texts
 from rnnscope.corpus.texts import TextEntry, list_texts
 from rnnscope.corpus.vocabulary import Vocabulary
@@ -17,4 +17,5 @@ __all__ = [
     "list_texts",
     "load",
     "make_batches",
+    "needed_characters",
 ]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
 
-RESIDENT_BYTES = 128 << 20  # of a memory-mapped text: what reading may leave mapped before it is let go
-FAULT_BYTES = 64 << 10  # what the kernel maps around one touched page
+RESIDENT_BYTES = 512 << 20  # of a memory-mapped text: what may stay mapped before all of it is let go
+FAULT_BYTES = 2 << 20  # what a kernel maps at most around one touched byte
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Batches:
         if len(ids) < needed:
             raise UserError(f"one window needs {needed:,} characters, there are {len(ids):,}: lower --batch or --bptt")
         self._ids = np.asarray(ids)  # a plain array: indexing np.memmap costs more
-        self._map: mmap.mmap | None = getattr(ids, "_mmap", None)  # of a np.memmap
+        mapped = isinstance(ids, np.memmap) and ids.nbytes > RESIDENT_BYTES
+        self._map: mmap.mmap | None = getattr(ids, "_mmap", None) if mapped else None
         self._stateful = mode == "stateful"
         self._batch, self._bptt = batch, bptt
         self._random = np.random.default_rng(seed)

@@ -6,10 +6,13 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from rnnscope.errors import UserError
+
+ABANDONED = 24 * 3600  # seconds after which an entry that was never finished is taken to be a killed process's
 
 
 def cache_folder(room: str = "") -> Path:
@@ -30,8 +33,9 @@ def new_entry(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the cache folder cannot be written (read-only, full, ...).
     """
-    with _writable(target.parent):
+    with writable(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             yield temporary
@@ -50,7 +54,7 @@ def write_text(target: Path, text: str) -> None:
     Raises:
         UserError: as `new_entry`.
     """
-    with _writable(target.parent):
+    with writable(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
         try:
@@ -63,7 +67,8 @@ def write_text(target: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def writable(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong in writing to `folder`, which is in the cache, into a UserError that says what to do."""
     try:
         yield
     except OSError as problem:
@@ -71,3 +76,10 @@ def _writable(folder: Path) -> Iterator[None]:
             f"cannot write to the cache folder {folder} ({problem.strerror or problem}): "
             "set RNNSCOPE_CACHE to a folder that can be written and has room"
         ) from problem
+
+
+def _sweep(folder: Path) -> None:
+    """Remove unfinished entries that a killed process left behind."""
+    for entry in folder.glob(".*"):
+        if entry.is_dir() and time.time() - entry.stat().st_mtime > ABANDONED:
+            shutil.rmtree(entry, ignore_errors=True)

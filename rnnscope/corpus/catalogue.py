@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from rnnscope.corpus.cache import cache_folder, write_text
+from rnnscope.corpus.cache import cache_folder, writable, write_text
 from rnnscope.errors import UserError
 
 Progress: TypeAlias = Callable[[str, float | None], None]
@@ -83,7 +83,6 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     url = f"{mirror.rstrip('/')}/{name}.txt" if mirror else entry.url
     if progress:
         progress(f"fetching {name} from {urlsplit(url).netloc}", None)
-    path.unlink(missing_ok=True)  # a damaged one would be reported as a wrong download
     _download(name, url, path, progress)
     size = path.stat().st_size
     smallest, largest = entry.sizes
@@ -116,21 +115,23 @@ def _download(name: str, url: str, path: Path, progress: Progress | None) -> Non
 
     pooch.get_logger().setLevel(logging.ERROR)  # stderr belongs to the screen
     bar = _Bar(f"fetching {name}", progress) if progress else False
-    try:
+    with writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(
-            url,
-            known_hash=CATALOGUE[name].sha256,
-            fname=path.name,
-            path=path.parent,
-            downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT),
-        )
-    except PermissionError as problem:
-        raise UserError(f"cannot write to the cache folder {path.parent}: set RNNSCOPE_CACHE to another") from problem
-    except ValueError as problem:  # pooch's word for a checksum that differs
-        raise UserError(f"{url} is not the {name} text that was expected (checksum differs); {OFFLINE}") from problem
-    except OSError as problem:  # every error of requests is one
-        raise UserError(f"cannot fetch {name} from {url} ({_reason(problem)}); {OFFLINE}") from problem
+        path.unlink(missing_ok=True)  # a damaged one, which would be reported as a wrong download
+        try:
+            pooch.retrieve(
+                url,
+                known_hash=CATALOGUE[name].sha256,
+                fname=path.name,
+                path=path.parent,
+                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT),
+            )
+        except ValueError as problem:  # pooch's word for a checksum that differs
+            raise UserError(f"{url} is not {name} as it was expected (checksum differs); {OFFLINE}") from problem
+        except OSError as problem:
+            if problem.errno is not None or isinstance(problem, PermissionError):
+                raise  # the disk: errors of requests are OSErrors too, but carry no number
+            raise UserError(f"cannot fetch {name} from {url} ({_reason(problem)}); {OFFLINE}") from problem
 
 
 def _reason(problem: OSError) -> str:
@@ -138,7 +139,7 @@ def _reason(problem: OSError) -> str:
     status = getattr(getattr(problem, "response", None), "status_code", None)
     if status is not None:
         return f"the server answered {status}"
-    return problem.strerror or ("no answer" if "imeout" in type(problem).__name__ else "no connection")
+    return "no answer" if "Timeout" in type(problem).__name__ else "no connection"
 
 
 def _remembered(name: str) -> Path:

@@ -108,9 +108,11 @@ def limited(blocks: Iterable[Block], first: int | None) -> Iterator[Block]:
 
 
 def reported(blocks: Iterable[Block], total: int, report: Callable[[float], None]) -> Iterator[Block]:
-    """Yield `blocks` while reporting which fraction of `total` characters has passed."""
+    """Yield `blocks` while reporting which fraction of `total` characters has passed, 1 once, at the end."""
     done = 0
     for block in blocks:
         yield block
         done += len(block)
-        report(min(1.0, done / max(1, total)))
+        if done < total:
+            report(done / total)
+    report(1.0)

@@ -22,14 +22,17 @@ def find_sources(texts: tuple[str, ...], text: TextConfig, progress: Progress | 
     Raises:
         UserError: no such file, a folder without text, unreadable, a download that fails.
     """
-    if not texts:
+    if not all(texts) or not texts:
         raise UserError(f"no text given: name a file or folder, or one of {', '.join(names())}")
     return [source for name in texts for source in _find(name, text, progress)]
 
 
-def absolute_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `texts` as they should be saved with a run: files by absolute path, the others by name."""
-    return tuple(_known_name(name) or os.path.abspath(Path(name).expanduser()) for name in texts)
+def absolute_texts(texts: tuple[str, ...], progress: Progress | None = None) -> tuple[str, ...]:
+    """Return `texts` as they should be saved with a run: files by absolute path, the others by name.
+
+    progress: told where a name stands for a text of the catalogue because there is no such file.
+    """
+    return tuple(_known_name(name, progress) or os.path.abspath(os.path.expanduser(name)) for name in texts)
 
 
 def title(texts: tuple[str, ...], sources: list[Source]) -> str:
@@ -45,34 +48,36 @@ def names() -> list[str]:
     return [*builtin.BUILTIN, *CATALOGUE]
 
 
-def _known_name(name: str) -> str | None:
+def _known_name(name: str, progress: Progress | None = None) -> str | None:
     """Return which built-in or catalogue text `name` means, if any; `shakespeare.txt` where there is no such file."""
     if name in names():
         return name
     stem = name.removesuffix(".txt")
-    return stem if stem in CATALOGUE and not Path(name).exists() else None
+    if stem not in CATALOGUE or os.path.lexists(name):
+        return None
+    if progress:
+        progress(f"no file {name} here: taking {stem} from the catalogue", None)
+    return stem
 
 
 def _find(name: str, text: TextConfig, progress: Progress | None) -> list[Source]:
-    known = _known_name(name)
+    known = _known_name(name, progress)
     if known in builtin.BUILTIN:
         return [builtin.source(known, text.length, text.bytes)]
     if known:
-        return [_catalogue_source(name, known, text.bytes, progress)]
-    path = Path(name).expanduser()
+        return [_catalogue_source(known, text.bytes, progress)]
+    path = Path(os.path.expanduser(name))
     try:
         if path.is_dir():
             return _folder(path, text)
         if not path.exists():
             raise _missing(name, path)
+        return [file_source(path, text.bytes)]
     except OSError as problem:
         raise unreadable(path, problem) from problem
-    return [file_source(path, text.bytes)]
 
 
-def _catalogue_source(asked: str, name: str, bytes_mode: bool, progress: Progress | None) -> Source:
-    if asked != name and progress:
-        progress(f"no file {asked} here: taking {name} from the catalogue", None)
+def _catalogue_source(name: str, bytes_mode: bool, progress: Progress | None) -> Source:
     path = fetch(name, progress)
     size = path.stat().st_size
     identity = f"catalogue {name} {size} {path.stat().st_mtime_ns}"

@@ -42,12 +42,10 @@ def file_source(path: Path, bytes_mode: bool) -> Source:
     """Return the source of a file.
 
     Raises:
-        UserError: it cannot be looked at, or is no ordinary file.
+        UserError: it is no ordinary file.
+        OSError: it cannot be looked at.
     """
-    try:
-        found = path.stat()
-    except OSError as problem:
-        raise unreadable(path, problem) from problem
+    found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise UserError(f"{path} is not an ordinary file (a device or pipe?): copy its text to a file first")
     identity = f"{path.resolve()} {found.st_size} {found.st_mtime_ns}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,9 @@ class Vocabulary:
             return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8).astype(np.int64)
         return self.encode(text)
 
-    def decode(self, ids: Iterable[int] | NDArray[np.integer]) -> str:
+    def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
         """Return the text of `ids` (one character per id, in bytes mode too)."""
-        return "".join([self.symbols[index] for index in ids])
+        return "".join([self.symbols[index] for index in np.asarray(ids).tolist()])
 
     def to_json(self) -> str:
         """Return the vocabulary as JSON (pure ASCII), for the recording."""

@@ -115,7 +115,8 @@ def _digest(vocabulary: Vocabulary) -> hashlib._Hash:
 def _check_validation(corpus: Corpus) -> None:
     if len(corpus.validation) < SMALLEST_PART:
         raise UserError(
-            f"the validation part of {corpus.name} has no characters that its training part has: use another --split"
+            f"the validation part of {corpus.name} has fewer than {SMALLEST_PART} characters that training saw: "
+            "use another --split or a longer text"
         )
 
 
@@ -184,5 +185,5 @@ def _open_long(name: str, folder: Path) -> Corpus | None:
             return None
         train, validation, test = np.split(ids, np.cumsum(about["lengths"])[:2])
         return Corpus(name, vocabulary, train, validation, test, about["unseen"], about["sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, UserError):
         return None
