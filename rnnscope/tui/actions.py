@@ -20,7 +20,7 @@ GROUPS: dict[Group, str] = {
 class Action:
     """One thing a person can do.
 
-    keys: names as textual knows them; shown: the same as printed; label: one or two words for the footer;
+    keys: names as textual knows them; shown: the same as printed; label: a few words for the palette;
     help: one sentence for a student; call: the action string that textual runs.
     """
 
@@ -32,85 +32,65 @@ class Action:
     call: str
 
 
-def _view(name: str) -> str:
-    return f"screen.view('{name}')"
+def _actions(group: Group, call: str, *rows: tuple[str, str, str, str, str]) -> tuple[Action, ...]:
+    """Make a group's actions of rows (keys, shown, label, help, name); `call` says how `name` is run."""
+    return tuple(
+        Action(tuple(keys.split()), shown, label, text, group, call.format(name))
+        for keys, shown, label, text, name in rows
+    )
 
 
-def _command(name: str) -> str:
-    return f"screen.command('{name}')"
-
+VIEW, COMMAND, ENLARGE = "screen.view('{}')", "screen.command('{}')", "screen.enlarge('{}')"
 
 ACTIONS: tuple[Action, ...] = (
-    Action(("space",), "space", "pause", "Pause the training, or go on.", "training", _command("pause")),
-    Action(("full_stop",), ".", "step", "Train exactly one step, then pause.", "training", _command("step")),
-    Action(
-        ("plus", "equals_sign"), "+", "lr up", "Raise the learning rate by a quarter.", "training", _command("lr_up")
+    *_actions("training", COMMAND,
+        ("space", "space", "pause or go on", "Pause the training, or go on.", "pause"),
+        ("full_stop", ".", "one step", "Train exactly one step, then pause.", "step"),
+        ("plus equals_sign", "+", "learning rate up", "Raise the learning rate by a quarter.", "lr_up"),
+        ("minus", "-", "learning rate down", "Lower the learning rate by a fifth.", "lr_down"),
+        ("c", "c", "clipping off or on", "Switch gradient clipping off, or on again.", "clip"),
+        ("t", "t", "temperature down", "Sample 0.1 cooler: safer, duller text.", "cooler"),
+        ("T", "T", "temperature up", "Sample 0.1 hotter: bolder, wilder text.", "hotter"),
+        ("w", "w", "save a checkpoint", "Write a checkpoint of the weights now.", "save"),
     ),
-    Action(("minus",), "-", "lr down", "Lower the learning rate by a fifth.", "training", _command("lr_down")),
-    Action(("c",), "c", "clip", "Switch gradient clipping off, or on again.", "training", _command("clip")),
-    Action(
-        ("t",), "t", "cooler", "Lower the sampling temperature by 0.1: safer, duller text.",
-        "training", _command("cooler"),
+    *_actions("loss", VIEW,
+        ("i", "i", "zoom in", "Show the newest half of the steps shown now.", "zoom_in"),
+        ("o", "o", "zoom out", "Show twice as many steps.", "zoom_out"),
+        ("less_than_sign", "<", "move back", "Move the zoomed view to earlier steps.", "earlier"),
+        ("greater_than_sign", ">", "move forward", "Move the zoomed view to later steps.", "later"),
+        ("0", "0", "reset", "Show every step again, on the full axis.", "reset"),
+        ("L", "L", "y axis", "Change the y axis: linear, logarithmic, close-up.", "loss_axis"),
+        ("k", "k", "smooth more", "Smooth the bold line over more steps.", "smoother"),
+        ("K", "K", "smooth less", "Smooth the bold line over fewer steps.", "rougher"),
     ),
-    Action(
-        ("T",), "T", "hotter", "Raise the sampling temperature by 0.1: bolder, wilder text.",
-        "training", _command("hotter"),
+    *_actions("gradient", VIEW,
+        ("r", "r", "reach or total", "Change between the last character's loss and all losses.", "gradient"),
     ),
-    Action(("w",), "w", "save", "Write a checkpoint of the weights now.", "training", _command("save")),
-    Action(("i",), "i", "zoom in", "Loss: show the newest half of the steps shown now.", "loss", _view("zoom_in")),
-    Action(("o",), "o", "zoom out", "Loss: show twice as many steps.", "loss", _view("zoom_out")),
-    Action(("less_than_sign",), "<", "earlier", "Loss: move the zoomed view back.", "loss", _view("earlier")),
-    Action(("greater_than_sign",), ">", "later", "Loss: move the zoomed view forward.", "loss", _view("later")),
-    Action(("0",), "0", "reset", "Loss: show every step again, on the full axis.", "loss", _view("reset")),
-    Action(
-        ("L",), "L", "log/linear", "Loss: change the y axis (linear, logarithmic, close-up).",
-        "loss", _view("loss_axis"),
+    *_actions("activations", VIEW,
+        ("u", "u", "next unit", "Show the next unit.", "unit_next"),
+        ("U", "U", "previous unit", "Show the unit before.", "unit_previous"),
+        ("n", "n", "ten units on", "Go ten units further.", "unit_forward"),
+        ("N", "N", "ten units back", "Go ten units back.", "unit_back"),
+        ("b", "b", "busiest unit", "Find the unit that varies most over the text shown.", "unit_busiest"),
+        ("y", "y", "next layer", "Show the next layer.", "layer"),
+        ("v", "v", "next value", "Change what is shown: h, c, the gates.", "field"),
     ),
-    Action(("k",), "k", "smooth +", "Loss: smooth the bold line over more steps.", "loss", _view("smoother")),
-    Action(("K",), "K", "smooth -", "Loss: smooth the bold line over fewer steps.", "loss", _view("rougher")),
-    Action(
-        ("r",), "r", "reach/total", "Gradient: of the last step's loss (reach), or of all losses (total).",
-        "gradient", _view("gradient"),
+    *_actions("display", ENLARGE,
+        ("l", "l", "loss only", "Fill the screen with the loss; again to return.", "loss"),
+        ("g", "g", "gradient only", "Fill the screen with the gradient through time; again to return.", "gradient"),
+        ("a", "a", "activations only", "Fill the screen with the activations; again to return.", "activations"),
+        ("s", "s", "sampling only", "Fill the screen with forcing and free running; again to return.", "sampling"),
+        ("f enter", "f", "focused panel only", "Fill the screen with the focused panel; again to return.", ""),
     ),
-    Action(("u",), "u", "unit +", "Activations: next unit.", "activations", _view("unit_next")),
-    Action(("U",), "U", "unit -", "Activations: previous unit.", "activations", _view("unit_previous")),
-    Action(("n",), "n", "+10", "Activations: ten units further.", "activations", _view("unit_forward")),
-    Action(("N",), "N", "-10", "Activations: ten units back.", "activations", _view("unit_back")),
-    Action(
-        ("b",), "b", "busiest", "Activations: the unit that varies most over the text shown.",
-        "activations", _view("unit_busiest"),
+    *_actions("display", "{}",
+        ("escape", "esc", "all panels", "Back to all four panels.", "screen.shrink"),
+        ("z", "z", "freeze", "Freeze the display (training goes on), or let it run again.", "screen.freeze"),
+        ("d", "d", "dark or light", "Change between the dark and the light theme.", "app.next_theme"),
+        ("p", "p", "picture", "Save a picture (SVG) of the screen in the run's folder.", "app.picture"),
+        ("question_mark f1", "?", "help", "Explain this screen.", "app.help"),
+        ("ctrl+p", "^p", "commands", "Search every action by name.", "app.command_palette"),
+        ("q ctrl+q ctrl+c", "q", "quit", "Leave; asks first while the run is training.", "app.ask_quit"),
     ),
-    Action(("y",), "y", "layer", "Activations: next layer.", "activations", _view("layer")),
-    Action(
-        ("v",), "v", "value", "Activations: what is shown (h, c, the gates).", "activations", _view("field"),
-    ),
-    Action(("l",), "l", "loss", "Fill the screen with the loss; again to return.", "display", "screen.enlarge('loss')"),
-    Action(
-        ("g",), "g", "gradient", "Fill the screen with the gradient through time; again to return.",
-        "display", "screen.enlarge('gradient')",
-    ),
-    Action(
-        ("a",), "a", "activations", "Fill the screen with the activations; again to return.",
-        "display", "screen.enlarge('activations')",
-    ),
-    Action(
-        ("s",), "s", "sampling", "Fill the screen with teacher forcing and free running; again to return.",
-        "display", "screen.enlarge('sampling')",
-    ),
-    Action(
-        ("f", "enter"), "f", "enlarge", "Fill the screen with the focused panel; again to return.",
-        "display", "screen.enlarge('')",
-    ),
-    Action(("escape",), "esc", "back", "Back to all four panels.", "display", "screen.shrink"),
-    Action(
-        ("z",), "z", "freeze", "Freeze the display (training and recording go on), or let it run again.",
-        "display", "screen.freeze",
-    ),
-    Action(("d",), "d", "dark/light", "Change between the dark and the light theme.", "display", "app.next_theme"),
-    Action(("p",), "p", "picture", "Save a picture (SVG) in the run's folder.", "display", "app.picture"),
-    Action(("question_mark", "f1"), "?", "help", "Explain this screen.", "display", "app.help"),
-    Action(("ctrl+p",), "^p", "commands", "Search every action by name.", "display", "app.command_palette"),
-    Action(("q", "ctrl+q", "ctrl+c"), "q", "quit", "Leave this screen.", "display", "app.ask_quit"),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from textual.screen import Screen
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
 from rnnscope.recording.commands import Command, Stop
-from rnnscope.tui.actions import ACTIONS
+from rnnscope.tui.actions import ACTIONS, GROUPS
 from rnnscope.tui.controls import describe
 from rnnscope.tui.look import PALETTES, Look, theme
 from rnnscope.tui.messages import Asked
@@ -53,12 +54,11 @@ class ScopeApp(App[int]):
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal."""
-        super().__init__()
+        # Textual would turn colours into greys; NO_COLOR asks for none at all, and native colours give just that.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.folder = Path(folder)
         self.live = LiveScreen(self.folder.name)
         self._mono = self.no_color if mono is None else mono
-        if self.no_color:
-            self.ansi_color = True  # textual would turn colours into greys; NO_COLOR asks for none at all
         self._worker = worker
         self._poll_seconds = poll_seconds
         # One thread for everything that touches the recording: a slow disk never holds up the screen.
@@ -156,7 +156,7 @@ class ScopeApp(App[int]):
         """Fill the command palette with every action of the table."""
         for action in ACTIONS:
             if action.call != "app.command_palette":
-                title = f"{action.label} ({action.shown})"
+                title = f"{GROUPS[action.group]}: {action.label} ({action.shown})"
                 yield SystemCommand(title, action.help, partial(self._run_on_live, action.call))
 
     async def _run_on_live(self, call: str) -> None:

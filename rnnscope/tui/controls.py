@@ -80,7 +80,7 @@ def describe(command: Command) -> str:
         case Advance(steps):
             return "one step" if steps == 1 else f"{steps} steps"
         case ScaleLearningRate(factor):
-            return f"learning rate x {factor:g}"
+            return f"learning rate × {factor:g}"
         case SetClip(None):
             return "clipping off"
         case SetClip(threshold):

@@ -76,9 +76,7 @@ class Source:
         if columns.reset:
             self._series = Series()
         self._rows_read += len(columns) + columns.reset
-        self._series.merge(
-            columns.step, columns.loss, columns.loss_low, columns.loss_high, columns.count, columns.bad
-        )
+        self._series.merge(columns.step, columns.loss, columns.loss_low, columns.loss_high, columns.count, columns.bad)
 
     def send(self, command: Command) -> None:
         """Ask the worker for something; `answers` will tell what became of it.

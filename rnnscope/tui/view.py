@@ -28,7 +28,7 @@ class LossView:
     span: int | None = None
     end: int | None = None
     axis: LossAxis = "linear"
-    smoothing: int = 4
+    smoothing: int = 3
 
     @property
     def tau(self) -> int:

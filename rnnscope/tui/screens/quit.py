@@ -24,6 +24,8 @@ class QuitScreen(ModalScreen[Answer]):
         Binding("right,down", "app.focus_next", show=False),
     ]
 
+    AUTO_FOCUS = "#leave"  # the answer that loses nothing
+
     def __init__(self, run: str) -> None:
         super().__init__()
         self.run = run
@@ -33,8 +35,9 @@ class QuitScreen(ModalScreen[Answer]):
         with Vertical(id="quit"):
             yield Static("This run is still training. What shall become of it?", markup=False, id="question")
             yield Static(
-                "s  stop it: a checkpoint is written, and it can be resumed later\n"
-                "b  leave it running in the background; come back with\n"
+                "s    stop it: a checkpoint is written; go on later with\n"
+                f"     rnnscope train --resume {self.run}\n"
+                "b    leave it running in the background; come back with\n"
                 f"     rnnscope watch {self.run}\n"
                 "esc  stay here",
                 markup=False,
@@ -44,10 +47,6 @@ class QuitScreen(ModalScreen[Answer]):
                 yield Button("Stop", variant="error", id="stop")
                 yield Button("Background", variant="primary", id="leave")
                 yield Button("Stay", id="stay")
-
-    def on_mount(self) -> None:
-        """Begin on the answer that loses nothing."""
-        self.query_one("#leave", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer with the button's id."""

@@ -14,7 +14,6 @@ from rnnscope.tui import ranges
 from rnnscope.tui.captions import caption, longest
 from rnnscope.tui.snapshot import ClipData
 from rnnscope.tui.widgets.panel import Painted, Panel
-from rnnscope.tui.words import percent
 
 _HOW = "nats, per sample, before clipping"
 _MEAN = "mean of log₁₀ over the batch, band 10–90%"
@@ -72,9 +71,9 @@ class GradientPanel(Panel):
         gradients, step, kind, clip = self.inputs if self.inputs else (None, 0, "reach", None)
         kind = str(kind)
         norm = "‖∂L_T/∂h_t‖₂" if kind == "reach" else "‖∂L/∂h_t‖₂"
-        right = self._clip(clip) if isinstance(clip, ClipData) else ()
+        right = self._clip(clip, brief=width < 44) if isinstance(clip, ClipData) else ()
         room = width - 6 - sum(len(span.text) for span in right)
-        heading = longest(room - len(norm) - 1, self.heading, "gradient")
+        heading = longest(room - len(norm) - 1, self.heading, "gradient", "grad")
         details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀ {norm}", norm)
         title = self.title(details, heading=heading)
         if not isinstance(gradients, Gradients):
@@ -110,12 +109,13 @@ class GradientPanel(Panel):
         series = chart_series(mean, low, high, floor, bad, x, y_range, palette)
         return line_chart(series, axes, width, height, palette, self.look.mono)
 
-    def _clip(self, clip: ClipData) -> Row:
+    def _clip(self, clip: ClipData, *, brief: bool) -> Row:
         """Return how often, and by how much, the last steps were clipped."""
         if clip.off:
             text = "clip off"
         elif clip.rate > 0:
-            text = f"clip {percent(clip.rate)} ×{clip.scale:.2f}"
+            text = f"clip {clip.rate:.0%} ×{clip.scale:.2f}".replace("×0.", "×.")
+            text = text.replace("clip ", "") if brief else text
         else:
             text = "clip 0%"
         return (Span(text, Style(fg=self.look.palette.warn if clip.rate > 0 else None)),)

@@ -76,7 +76,7 @@ class SamplingPanel(Panel):
             mark = "first difference marked" if parts is not None else "no difference"
             rows.append(fit((*bar, Span("   " + mark, faint)), width))
         note = longest(width - len(self.heading) - 8, f"step {step:,} · validation text", f"step {step:,}")
-        return Painted(rows, self.title(), (Span(note, faint),))
+        return Painted(rows, self.title(), (Span(note, faint),) if note else ())
 
     @staticmethod
     def _shown(prefix: str, width: int) -> str:
@@ -135,7 +135,7 @@ def share_rows(room: int, lines: int) -> tuple[int, int]:
         return room, 0
     text = min(lines, max(room * 3 // 5, room - 16))
     text = min(text, room - 4)
-    return text, min(room - text - 1, 20)
+    return text, room - text - 1
 
 
 def grown(top: float, values: Floats) -> float:
