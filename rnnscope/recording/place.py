@@ -81,15 +81,15 @@ def check_new(folder: Path, mounted: Sequence[Mount] | None = None) -> None:
     Raises:
         UserError: it exists, lies on a network file system, or its parent is no folder or cannot be written.
     """
-    if folder.exists() or folder.is_symlink():
+    if os.path.lexists(folder):
         raise UserError(f"{folder} exists already: runs are never overwritten, choose another name with --run")
     parent = folder.absolute().parent
-    while not parent.exists() and parent != parent.parent:
+    while not os.path.lexists(parent):
         parent = parent.parent
-    if not parent.is_dir():
+    if not os.path.isdir(parent):
         raise UserError(f"cannot create {folder}: {parent} is not a folder")
     check_local(parent, mounted)
-    if not os.access(parent, os.W_OK | os.X_OK):
+    if not os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UserError(f"cannot create {folder}: {parent} cannot be written; choose another place with --run")
 
 

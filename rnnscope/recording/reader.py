@@ -157,7 +157,7 @@ class Reader:
                 return self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0]
         version: list[int] = []
         for path in (self._path, self._path.with_name(f"{schema.NAME}-wal")):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 stat = path.stat()
                 version += [stat.st_ino, stat.st_size, stat.st_mtime_ns]
         return tuple(version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class Reset:
     segment: the new newest segment; start_step: the step it continues from; config, meta: as they are now.
     """
 
+    kind: ClassVar[str] = "reset"
     segment: int
     start_step: int
     config: Config

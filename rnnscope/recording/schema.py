@@ -68,14 +68,16 @@ def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Conn
     Raises:
         UserError: no such file, not a recording, damaged, or of a newer schema.
     """
-    if not path.is_file():
-        raise UserError(f"{path.parent} is not a run: it has no {path.name}")
     uri = f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}{'&immutable=1' if immutable else ''}"
     try:
         _check_length(path)
         # isolation_level None: Python begins no transactions of its own.
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
-    except (sqlite3.Error, OSError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"{path.parent} is not a run: it has no {path.name}") from error
+    except OSError as error:
+        raise UserError(f"cannot open {path}: {error.strerror}") from error
+    except sqlite3.Error as error:
         raise UserError(f"cannot open {path}: {error}") from error
     try:
         _check_schema(connection, path)
@@ -93,8 +95,10 @@ def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Conn
 
 def has_journal(path: Path) -> bool:
     """Whether a write-ahead log with something in it lies beside run.db."""
-    wal = path.with_name(path.name + "-wal")
-    return wal.exists() and wal.stat().st_size > 0
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _check_length(path: Path) -> None:

@@ -91,10 +91,12 @@ class Writer:
         try:
             _create_tables(folder / schema.NAME, {**(meta or {}), "config": to_dict(config), "created": time.time()})
             return cls._open(folder, Lock.acquire(folder))
-        except (sqlite3.Error, OSError, UserError) as error:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)  # ours: made a moment ago
             _remove_empty(made)
-            raise error if isinstance(error, UserError) else UserError(f"cannot create {folder}: {error}") from error
+            if isinstance(error, sqlite3.Error | OSError):
+                raise UserError(f"cannot create {folder}: {error}") from error
+            raise
 
     @classmethod
     def open(cls, folder: Path) -> Writer:
@@ -141,7 +143,8 @@ class Writer:
         self.flush(force=True)
         with self._transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO segments(parent, start_step, created) VALUES(?, ?, ?)", (self.segment, step, time.time())
+                "INSERT INTO segments(parent, start_step, created) VALUES(?, ?, ?)",
+                (self.segment, int(step), time.time()),
             )
         self.segment = int(cursor.lastrowid or 0)
         self._unkept = {}
@@ -165,12 +168,12 @@ class Writer:
         Raises:
             RunFailed: the recording cannot be written any more.
         """
-        self._step = row.step
-        # SQLite binds NaN as NULL; the reader turns NULL back into NaN.
-        self._steps.append(
-            (self.segment, row.step, row.loss, row.lr, row.grad_norm, row.grad_norm_clipped, row.epoch, row.seconds,
-             row.chars)
-        )  # fmt: skip
+        self._step = int(row.step)
+        # SQLite binds NaN as NULL, which the reader turns back, and numbers of numpy as blobs: hence int and float.
+        self._steps.append((
+            self.segment, self._step, float(row.loss), float(row.lr), float(row.grad_norm),
+            float(row.grad_norm_clipped), float(row.epoch), float(row.seconds), int(row.chars),
+        ))  # fmt: skip
         self.flush()
 
     def event(self, step: int, event: Event) -> None:
@@ -194,7 +197,7 @@ class Writer:
         self._next_event += 1
         if not keep:
             self._unkept[event.kind] = id
-        self._events[id] = (id, self.segment, step, time.time(), event.kind, fields, payload, int(keep))
+        self._events[id] = (id, self.segment, int(step), time.time(), event.kind, fields, payload, int(keep))
         self.flush()
 
     def flush(self, force: bool = False) -> None:
