@@ -40,7 +40,7 @@ class Axes:
 
 def nice_ticks(low: float, high: float, count: int, *, integer: bool = False) -> list[float]:
     """Return at most `count` multiples of 1, 2, 2.5 or 5 times a power of ten inside low..high, ascending."""
-    if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
+    if not (math.isfinite(high - low) and high - low > 1e-300) or count < 1:
         return []
     magnitude = 10.0 ** math.floor(math.log10((high - low) / count))
     for factor in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0):
@@ -56,14 +56,14 @@ def nice_ticks(low: float, high: float, count: int, *, integer: bool = False) ->
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
     """Return at most about `count` powers of ten inside low..high, with 2 and 5 between them where few fit."""
-    if not (0.0 < low < high and math.isfinite(high)) or count < 1:
+    if not (1e-305 < low < high and math.isfinite(high)) or count < 1:
         return []
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     decades = last - first + 1
     if decades >= 3 or decades > count:
         stride = next(s for s in (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if decades / s <= max(count, 1))
         return [10.0**e for e in range(first, last + 1) if e % stride == 0]
-    for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+    for steps in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         fine = [s * 10.0**e for e in range(first - 1, last + 1) for s in steps if low <= s * 10.0**e <= high]
         if 2 <= len(fine) <= count:
             return fine
@@ -77,18 +77,19 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
     largest = max(abs(t) for t in ticks)
     gaps = [abs(b - a) for a, b in pairwise(ticks)] or [largest or 1.0]
     gap = min(g for g in gaps) or 1.0
-    if largest >= 1e9 or gap < 1e-4:
-        return ["0" if t == 0 else _scientific(t) for t in ticks]
+    if largest >= 1e9 or 0 < largest < 1e-3:
+        written = [["0" if t == 0 else _scientific(t, digits) for t in ticks] for digits in range(1, 6)]
+        return next((labels for labels in written if len(set(labels)) == len(set(ticks))), written[-1])
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if largest >= 10 * size and all(abs(t / size * 10 - round(t / size * 10)) < 1e-6 for t in ticks):
             return ["0" if t == 0 else f"{t / size:.1f}".removesuffix(".0") + unit for t in ticks]
-    decimals = next((d for d in range(6) if all(abs(t * 10**d - round(t * 10**d)) < 1e-3 for t in ticks)), 5)
+    decimals = next((d for d in range(8) if all(abs(t - round(t, d)) < 1e-2 * gap for t in ticks)), 8)
     return [f"{t + 0.0:,.{decimals}f}" for t in ticks]
 
 
-def _scientific(value: float) -> str:
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+def _scientific(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def power_labels(ticks: Sequence[float]) -> list[str]:
@@ -120,28 +121,30 @@ class Scale:
         if self.log:
             with np.errstate(divide="ignore", invalid="ignore"):
                 array = np.where(array <= 0, -np.inf, np.log10(array))
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore", under="ignore"):
             result: NDArray[np.float64] = (array - self.low) / (self.high - self.low)
         return result
 
     def cell(self, values: ArrayLike) -> NDArray[np.int64]:
         """Return the cell of each value (which must be finite), counted from the low end; outside is outside."""
-        dot = np.floor(np.round(0.5 + (self.cells * self.dots - 1) * self.share(values), 8))
-        found: NDArray[np.int64] = (np.clip(dot, -1e9, 1e9) // self.dots).astype(np.int64)
+        share = np.clip(self.share(values), -1e3, 1e3)  # far outside is outside, and no overflow
+        dot = np.floor(np.round(0.5 + (self.cells * self.dots - 1) * share, 8))
+        found: NDArray[np.int64] = (dot // self.dots).astype(np.int64)
         return found
 
 
 def make_scale(wanted: Range, log: bool, count: int, dots: int) -> Scale:
     """Return the Scale of a range, mending one that is empty, reversed or not finite so that drawing cannot fail."""
-    low, high = (float(v) if math.isfinite(v) else 0.0 for v in wanted)
+    low, high = (min(max(float(v), -1e300), 1e300) if math.isfinite(v) else 0.0 for v in wanted)
     if log:
         high = high if high > 0 else 1.0
-        low = low if low > 0 else high * 1e-6
+        high = max(high, 1e-290)
+        low = max(low, 1e-300) if low > 0 else high * 1e-6
         low, high = math.log10(low), math.log10(high)
     if high < low:
         low, high = high, low
     if high - low <= abs(low) * 1e-12 or high == low:
-        pad = max(abs(low), 1.0) * 0.5
+        pad = 0.5 if log else max(abs(low), 1.0) * 0.5
         low, high = low - pad, high + pad
     return Scale(low, high, log, count, dots)
 
@@ -185,8 +188,8 @@ def _y_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
         if axes.y_ticks is not None
         else (log_ticks(low, high, count) if scale.log else nice_ticks(low, high, count, integer=axes.y_integer))
     )
-    labels = power_labels(ticks) if scale.log else tick_labels(ticks)
-    return _place(scale, ticks, labels)
+    ticks = [t for t in ticks if math.isfinite(t) and (t > 0 or not scale.log)]
+    return _place(scale, ticks, power_labels(ticks) if scale.log else tick_labels(ticks))
 
 
 def _x_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
@@ -196,6 +199,7 @@ def _x_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
     ticks = (
         axes.x_ticks if axes.x_ticks is not None else nice_ticks(scale.low, scale.high, count, integer=axes.x_integer)
     )
+    ticks = [t for t in ticks if math.isfinite(t)]
     return _place(scale, ticks, tick_labels(ticks))
 
 

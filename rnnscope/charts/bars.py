@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette
+from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette, shares
 from rnnscope.charts.spans import PLAIN, RGB, Row, Span, Style, fit, fit_rows, join
 from rnnscope.charts.text import cells, printable, shorten
 
@@ -34,7 +34,7 @@ def meter(share: float, width: int, palette: Palette, colour: RGB, mono: bool = 
 
 def bar_rows(
     labels: Sequence[str],
-    shares: Sequence[float],
+    filled: Sequence[float],
     texts: Sequence[str],
     width: int,
     height: int,
@@ -47,7 +47,7 @@ def bar_rows(
     ends = [shorten(printable(text), max(width // 4, 1)) for text in texts]
     left, right = max(map(cells, names), default=0), max(map(cells, ends), default=0)
     rows: list[Row] = []
-    for name, share, end in zip(names, shares, ends, strict=False):
+    for name, share, end in zip(names, filled, ends, strict=False):
         bar = meter(share, max(width - left - right - 2, 0), palette, colour, mono)
         rows.append((*fit((Span(name),), left + 1), *bar, Span(" " * (right - cells(end) + 1) + end)))
     return fit_rows(rows, max(width, 0), max(height, 0))
@@ -57,9 +57,9 @@ def columns(
     heights: ArrayLike, width: int, height: int, palette: Palette, colour: RGB, mono: bool = False
 ) -> list[Row]:
     """Draw upright bars, one a cell, of the given heights (N,) between 0 and 1 (cut to it); NaN and infinity as ✗."""
-    shares = np.atleast_1d(np.asarray(heights, dtype=np.float64))[: max(width, 0)]
-    finite = np.isfinite(shares)
-    eighths = np.rint(np.clip(np.where(finite, shares, 0.0), 0.0, 1.0) * max(height, 0) * 8).astype(int)
+    given = np.atleast_1d(np.asarray(heights, dtype=np.float64))[: max(width, 0)]
+    finite = np.isfinite(given)
+    eighths = np.rint(np.clip(np.where(finite, given, 0.0), 0.0, 1.0) * max(height, 0) * 8).astype(int)
     ink = PLAIN if mono else Style(fg=colour)
     bad = Style(bold=True) if mono else Style(fg=palette.bad)
     rows: list[Row] = []
@@ -86,7 +86,7 @@ def histogram(
     """
     array = np.asarray(values, dtype=np.float64).ravel()
     array = array[np.isfinite(array)]
-    if width < 1 or height < 1 or not array.size or not low < high:
+    if width < 1 or height < 1 or not array.size or not 0 < high - low < np.inf:
         return fit_rows([], max(width, 0), max(height, 0))
     counts, _ = np.histogram(np.clip(array, low, high), bins=width, range=(low, high))
     return columns(counts / counts.max(), width, height, palette, colour, mono)
@@ -104,7 +104,6 @@ def sparkline(
         return ()
     if len(array) > width:
         starts = np.arange(width) * len(array) // width
-        array = np.add.reduceat(array, starts) / np.diff(starts, append=len(array))
-    shares = (array - low) / (high - low) if high != low else np.full(array.shape, 0.5)
-    scaled = 1 / 8 + np.clip(shares, 0.0, 1.0) * 7 / 8
-    return columns(np.where(np.isfinite(array), scaled, np.nan), width, 1, palette, colour, mono)[0]
+        with np.errstate(invalid="ignore", over="ignore"):
+            array = np.add.reduceat(array, starts) / np.diff(starts, append=len(array))
+    return columns(1 / 8 + shares(array, low, high) * 7 / 8, width, 1, palette, colour, mono)[0]

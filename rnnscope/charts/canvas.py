@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rnnscope.charts.axes import Axes, Frame
 from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette, blend
-from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, letters
+from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, aligned, letters
 from rnnscope.charts.spans import PLAIN, RGB, Row, Style, fit, join
-from rnnscope.charts.text import printable, shorten
+from rnnscope.charts.text import cell_width, cells, printable, shorten
 
 BAND_SHARE = 0.3  # how much of a band's colour is mixed into the background
 FAINT_SHARE = 0.5  # how much of its colour a faint curve keeps
@@ -107,13 +107,13 @@ def _band_area(canvas: Canvas, band: Band) -> NDArray[np.bool_]:
     """Return which eighths of cells (8 * rows, columns) a band covers, its edges interpolated between its points."""
     x, y = canvas.frame.x, canvas.frame.y
     inside = np.zeros((8 * canvas.rows, canvas.columns), dtype=bool)
-    at = (0.5 + x.share(band.x) * (2 * canvas.columns - 1)) / 2  # in columns, as the curves are
-    limits = np.stack([y.share(band.low), y.share(band.high)])
-    good = np.isfinite(at) & ~np.isnan(limits).any(axis=0)
+    at, lows, highs = aligned(band.x, band.low, band.high)
+    at = (0.5 + x.share(at) * (2 * canvas.columns - 1)) / 2  # in columns, as the curves are
+    limits = np.stack([y.share(lows), y.share(highs)])
+    good = ~np.isnan(limits).any(axis=0)
     if not good.any():
         return inside
-    order = np.argsort(at[good], kind="stable")
-    at, limits = at[good][order], np.clip(limits[:, good][:, order], -1.0, 2.0)
+    at, limits = at[good], np.clip(limits[:, good], -1.0, 2.0)
     centres = np.arange(canvas.columns) + 0.5
     reached = (centres >= np.floor(at[0])) & (centres <= np.floor(at[-1]) + 1)
     edges = [(0.5 + np.interp(centres, at, limit) * (4 * canvas.rows - 1)) * 2 for limit in limits]  # in eighths
@@ -135,7 +135,7 @@ def name_hline(canvas: Canvas, mark: HLine) -> None:
     row = _row_of(canvas, mark.y)
     if row is None or not mark.label:
         return
-    text = f" {shorten(printable(mark.label), max(canvas.columns - 4, 0))} "
+    text = f" {_narrow(shorten(mark.label, max(canvas.columns - 4, 0)))} "
     last = canvas.columns - len(text) - 1
     taken = "".join("." if character == "╌" else "#" for character in canvas.characters[row])
     free = taken.rfind("." * len(text), 0, max(canvas.columns - 1, 0))
@@ -149,27 +149,46 @@ def _row_of(canvas: Canvas, y: float) -> int | None:
 
 
 def draw_vmark(canvas: Canvas, mark: VMark) -> None:
-    """Draw a dashed line from bottom to top, its name beside its top."""
-    share = canvas.frame.x.share(mark.x)
-    if not np.isfinite(share) or not 0 <= share <= 1:
+    """Draw a dashed line from bottom to top."""
+    column = _column_of(canvas, mark.x)
+    if column is not None:
+        for row in range(canvas.rows):
+            canvas.put(column, row, "┆", mark.colour, dim=True)
+
+
+def name_vmark(canvas: Canvas, mark: VMark) -> None:
+    """Write the name of an upright line beside its top."""
+    column = _column_of(canvas, mark.x)
+    if column is None or not mark.label:
         return
-    column = int(canvas.frame.x.cell(mark.x))
-    for row in range(canvas.rows):
-        canvas.put(column, row, "┆", mark.colour, dim=True)
-    text = shorten(printable(mark.label), max(canvas.columns - 2, 0))
+    text = _narrow(shorten(mark.label, max(canvas.columns - 2, 0)))
     start = column + 2 if column + 2 + len(text) <= canvas.columns else column - 1 - len(text)
     canvas.write(start, canvas.rows - 1, text, mark.colour)
 
 
+def _column_of(canvas: Canvas, x: float) -> int | None:
+    """Return the column of a value, None where it is outside of the chart or no number."""
+    share = float(canvas.frame.x.share(x))
+    return int(canvas.frame.x.cell(x)) if 0 <= share <= 1 else None
+
+
+def _narrow(text: str) -> str:
+    """Return text of which each character fills one cell, as everything on a canvas does."""
+    return "".join(c if cell_width(c) == 1 else "?" for c in printable(text))
+
+
 def draw_dots(canvas: Canvas, dots: Dots) -> None:
     """Draw single points; those outside of y_range at the edge."""
-    x, y = np.asarray(dots.x, dtype=np.float64), np.asarray(dots.y, dtype=np.float64)
+    x, y = aligned(dots.x, dots.y)
     draw_marks(canvas, x, y, dots.colour, bad=True)
-    shares = canvas.frame.y.share(y)
-    shown = np.isfinite(x) & (shares >= 0) & (shares <= 1)
-    glyph = printable(dots.glyph)[:1] or "●"
+    shares = canvas.frame.y.share(y), canvas.frame.x.share(x)
+    shown = (shares[0] >= 0) & (shares[0] <= 1) & (shares[1] >= 0) & (shares[1] <= 1)
     for column, row in zip(canvas.frame.x.cell(x[shown]), canvas.frame.y.cell(y[shown]), strict=True):
-        canvas.put(int(column), int(row), glyph, dots.colour)
+        canvas.put(int(column), int(row), _glyph(dots), dots.colour)
+
+
+def _glyph(dots: Dots) -> str:
+    return _narrow(dots.glyph)[:1] or "●"
 
 
 def draw_marks(canvas: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], colour: RGB, bad: bool) -> None:
@@ -192,23 +211,35 @@ def draw_marks(canvas: Canvas, x: NDArray[np.float64], y: NDArray[np.float64], c
 
 
 def legend(series: Sequence[Series], axes: Axes, width: int, palette: Palette, mono: bool) -> Row:
-    """Return the row above the canvas: the name and unit of y, then each label in its own colour."""
+    """Return the row above the canvas: the name and unit of y, then each label in its own colour, as many as fit."""
     faint = Style(dim=True) if mono else Style(fg=palette.faint)
-    pieces: list[tuple[str, Style]] = [(f" {printable(axes.y_label)} ", faint)] if axes.y_label else []
+    pieces: list[tuple[str, Style]] = []
+    left = width
+    if axes.y_label:
+        text = f" {shorten(printable(axes.y_label), width - 2)} "
+        pieces.append((text, faint))
+        left -= cells(text)
     lines = [s for s in series if isinstance(s, Line)]
     letter = dict(zip(map(id, lines), letters(lines), strict=True))
     for item in series:
         if not item.label or isinstance(item, HLine | VMark):
             continue
-        if isinstance(item, Line):
-            sign = letter[id(item)] if mono else "━" if item.bold else "─"
-            colour, bold = line_colour(item, palette), item.bold
-        else:
-            sign, bold, colour = ("░" if mono else "█"), False, blend(item.colour, palette.background, BAND_SHARE)
-            if isinstance(item, Dots):
-                sign, colour = printable(item.glyph)[:1] or "●", item.colour
-        style = Style(bold=bold) if mono else Style(fg=colour, bold=bold)
-        text_style = style if not isinstance(item, Band) else faint
-        pieces += [(" ", PLAIN), (sign + sign * (len(sign) and isinstance(item, Band)), style)]
-        pieces.append((f" {printable(item.label)} ", text_style))
+        text = f" {printable(item.label)} "
+        if cells(text) + 1 > left:
+            break
+        left -= cells(text) + 2
+        sign, style = _sign(item, letter.get(id(item), ""), palette, mono)
+        pieces += [(" ", PLAIN), (sign, style), (text, faint if isinstance(item, Band) else style)]
     return fit(join(pieces), width)
+
+
+def _sign(item: Line | Band | Dots, letter: str, palette: Palette, mono: bool) -> tuple[str, Style]:
+    """Return the character that stands for a series in the legend, and its style."""
+    if isinstance(item, Line):
+        sign, colour, bold = letter or "─", line_colour(item, palette), item.bold
+        sign = sign if mono else "━" if item.bold else "─"
+    elif isinstance(item, Band):
+        sign, colour, bold = "░" if mono else "█", blend(item.colour, palette.background, BAND_SHARE), False
+    else:
+        sign, colour, bold = _glyph(item), item.colour, False
+    return sign, Style(bold=bold) if mono else Style(fg=colour, bold=bold)

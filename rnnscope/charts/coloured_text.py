@@ -48,6 +48,8 @@ def coloured_text(
     """
     if width < 1 or height < 1:
         return fit_rows([], max(width, 0), max(height, 0))
+    if cursor == len(text):
+        text += " "  # a cell for it, after all that has a value
     levels = _levels(values, len(text), low, high, nan_is_missing)
     styles = _mono_styles(ramp) if mono else _styles(palette, ramp, False)
     marks = styles if mono else _styles(palette, ramp, True)
@@ -62,8 +64,6 @@ def coloured_text(
                 pieces[-1] = (pieces[-1][0] + shown, pieces[-1][1])
             else:
                 pieces.append((shown, style))
-        if cursor == len(text) and line and line[-1].at == len(text) - 1 and sum(p.cells for p in line) < width:
-            pieces.append((" ", _cursor_style(palette, mono)))
         rows.append(join(pieces))
     return fit_rows(rows, width, height)
 

@@ -26,10 +26,11 @@ from rnnscope.charts.canvas import (
     legend,
     line_colour,
     name_hline,
+    name_vmark,
 )
 from rnnscope.charts.downsample import min_max
 from rnnscope.charts.palette import Palette
-from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, letters
+from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, aligned, letters
 from rnnscope.charts.spans import Row, fit_rows
 
 __all__ = ["Axes", "Band", "Dots", "HLine", "Line", "Series", "VMark", "line_chart"]
@@ -66,6 +67,8 @@ def line_chart(
         for mark in series:
             if isinstance(mark, HLine):
                 name_hline(canvas, mark)
+            elif isinstance(mark, VMark):
+                name_vmark(canvas, mark)
     rows = [legend(series, axes, width, palette, mono)] if frame.header else []
     rows += [draw_left(frame, row, palette, mono) + canvas.render(row) for row in reversed(range(canvas.rows))]
     return fit_rows(rows + draw_footer(frame, axes, palette, mono), width, height)
@@ -99,25 +102,12 @@ def _draw_curves(canvas: Canvas, lines: Sequence[Line]) -> None:
             _draw_letters(canvas, x, y, letter)
 
 
-def _pair(line: Line) -> tuple[Floats, Floats]:
-    """Return x and y as equally long float arrays, by ascending x, without points that have no x."""
-    x, y = np.atleast_1d(np.asarray(line.x, dtype=np.float64)), np.atleast_1d(np.asarray(line.y, dtype=np.float64))
-    count = min(len(x), len(y))
-    x, y = x[:count], y[:count]
-    if not np.isfinite(x).all():
-        x, y = x[np.isfinite(x)], y[np.isfinite(x)]
-    if (np.diff(x) < 0).any():
-        order = np.argsort(x, kind="stable")
-        x, y = x[order], y[order]
-    return x, y
-
-
 def _marked(line: Line, canvas: Canvas) -> tuple[Floats, Floats]:
     """Return the points of a curve and, where they are sparse, those between them at each column.
 
     So what runs outside of the chart between two points is marked like the points themselves.
     """
-    x, y = _pair(line)
+    x, y = aligned(line.x, line.y)
     if not 1 < len(x) < canvas.columns:
         return x, y
     scale = canvas.frame.x
@@ -134,7 +124,7 @@ def _visible(line: Line, canvas: Canvas) -> tuple[Floats, Floats]:
 
     y lies one dot outside where it is beyond the edge (out of sight, and the raster stays small), NaN at gaps.
     """
-    x, y = _pair(line)
+    x, y = aligned(line.x, line.y)
     x, y = canvas.frame.x.share(x), canvas.frame.y.share(np.where(np.isfinite(y), y, np.nan))
     beyond = 1.5 / max(4 * canvas.rows - 1, 1)
     first, last = int(np.searchsorted(x, 0.0, "left")), int(np.searchsorted(x, 1.0, "right"))

@@ -104,7 +104,7 @@ LIGHT = Palette(
     lines=(
         (0, 105, 170),
         (190, 95, 0),
-        (0, 130, 95),
+        (0, 125, 70),
         (170, 70, 125),
         (130, 115, 0),
         (175, 60, 0),
@@ -131,17 +131,29 @@ LIGHT = Palette(
 )
 
 
-def ramp_levels(values: ArrayLike, low: float, high: float) -> NDArray[np.int64]:
-    """Return the ramp level 0..LEVELS-1 of each value on a fixed scale, LEVELS where it is NaN or infinite.
+def shares(values: ArrayLike, low: float, high: float) -> NDArray[np.float64]:
+    """Return where values lie on a fixed scale, 0 at low to 1 at high, cut to it; NaN where NaN or infinite.
 
-    Values outside low..high take the end they lie beyond. low == high puts everything at the middle.
+    On a scale that is empty or infinite all lie at 0.5.
     """
     array = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(array)
-    share = np.where(finite, array, low)
-    share = (share - low) / (high - low) if high != low else np.full(array.shape, 0.5)
-    levels = np.rint(np.clip(share, 0.0, 1.0) * (LEVELS - 1)).astype(np.int64)
-    return np.where(finite, levels, LEVELS)
+    with np.errstate(invalid="ignore", over="ignore"):
+        span = np.float64(high) - low
+    if span == 0 or not np.isfinite(span):
+        return np.where(finite, 0.5, np.nan)
+    inside = np.clip(np.where(finite, array, low), min(low, high), max(low, high))
+    return np.where(finite, (inside - low) / span, np.nan)
+
+
+def ramp_levels(values: ArrayLike, low: float, high: float) -> NDArray[np.int64]:
+    """Return the ramp level 0..LEVELS-1 of each value on a fixed scale, LEVELS where it is NaN or infinite.
+
+    Values outside low..high take the end they lie beyond. An empty or infinite scale puts all at the middle.
+    """
+    share = shares(values, low, high)
+    levels: NDArray[np.int64] = np.where(np.isnan(share), LEVELS, np.rint(share * (LEVELS - 1))).astype(np.int64)
+    return levels
 
 
 @lru_cache(maxsize=16)
@@ -202,6 +214,6 @@ def contrast(one: RGB, other: RGB) -> float:
 
 @lru_cache(maxsize=4096)
 def readable_on(background: RGB) -> RGB:
-    """Return near-black or near-white, whichever reads better on `background`."""
-    black, white = (12, 12, 16), (245, 246, 248)
+    """Return black or white, whichever reads better on `background` (a contrast of 4.5 at least)."""
+    black, white = (0, 0, 0), (255, 255, 255)
     return black if contrast(black, background) >= contrast(white, background) else white

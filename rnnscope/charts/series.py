@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from rnnscope.charts.spans import RGB
 
@@ -65,6 +66,22 @@ class VMark:
 
 
 Series: TypeAlias = Line | Band | Dots | HLine | VMark
+
+
+def aligned(*columns: ArrayLike) -> list[NDArray[np.float64]]:
+    """Return flat float64 arrays, cut to the length of the shortest, by ascending first one; without points whose
+    first one (x) is no number.
+    """
+    arrays = [np.asarray(column, dtype=np.float64).ravel() for column in columns]
+    count = min(map(len, arrays))
+    arrays = [array[:count] for array in arrays]
+    finite = np.isfinite(arrays[0])
+    if not finite.all():
+        arrays = [array[finite] for array in arrays]
+    if (np.diff(arrays[0]) < 0).any():
+        order = np.argsort(arrays[0], kind="stable")
+        arrays = [array[order] for array in arrays]
+    return arrays
 
 
 def letters(series: Sequence[Line]) -> list[str]:

@@ -49,7 +49,8 @@ def fit(row: Row, wanted: int, style: Style = PLAIN) -> Row:
     for span in row:
         have = cells(span.text)
         if have > left:
-            out.append(Span(crop(span.text, left), span.style))
+            if left:
+                out.append(Span(crop(span.text, left), span.style))
             return tuple(out)
         out.append(span)
         left -= have
