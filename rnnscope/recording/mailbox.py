@@ -75,8 +75,8 @@ class Mailbox:
     def _open(self) -> None:
         self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=OFF")  # a command need not survive a power cut
+            self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute(TABLE)
             self._refuse_unanswered("the worker it was meant for has ended")
         except sqlite3.Error:

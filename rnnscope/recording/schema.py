@@ -121,4 +121,5 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
     if version > SCHEMA:
         known = f"schema {version}, this one reads up to {SCHEMA}"
         raise UserError(f"{path} was recorded by a newer rnnscope ({known}): update rnnscope")
-    connection.execute("SELECT 1 FROM meta, segments, steps, events LIMIT 1").fetchone()
+    for table in ("meta", "segments", "steps", "events"):
+        connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()

@@ -119,8 +119,8 @@ class Writer:
             lock.release()
             raise
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA journal_size_limit=16000000")
             connection.execute("DELETE FROM meta WHERE key = 'closed'")
             return cls(folder, connection, lock, Mailbox(folder))
@@ -303,8 +303,9 @@ class Writer:
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled it back already
                     connection.execute("ROLLBACK")
+            path = self.folder / schema.NAME
             raise RunFailed(
-                f"cannot record to {self.folder / schema.NAME} ({error}): free some disk space, then --resume"
+                f"cannot record to {path} ({error}): is the disk full? Free some space, then --resume"
             ) from error
 
 

@@ -16,6 +16,7 @@ from rnnscope.recording.events import (
     FINISHED,
     TRAINING,
     Checkpoint,
+    Cost,
     Diverged,
     Event,
     Intervention,
@@ -39,7 +40,7 @@ def one_of_each() -> list[Event]:
     config, rng = fakes.fake_config(), np.random.default_rng(0)
     return [
         fakes.fake_started(), Status(TRAINING), Validation(2.0, 9, 0.1, True), fakes.fake_gradients(config, rng),
-        fakes.fake_sample(config, rng), fakes.fake_comparison(config, rng), fakes.Cost(0.1, 0.2, 3),
+        fakes.fake_sample(config, rng), fakes.fake_comparison(config, rng), Cost(0.1, 0.2, 3),
         Diverged("loss", "nan"), Checkpoint("x", "last"), Intervention("pause", "{}", True), Settings(1.0, None, 0.8),
     ]  # fmt: skip
 

@@ -105,6 +105,7 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> list[tuple[i
 def test_kill_nine_loses_at_most_the_last_second(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     step = 0
+    attached: Reader | None = None  # a viewer that stays through all of it
     for life, seconds in enumerate((0.33, 0.71, 1.27, 1.05), start=1):
         process = start(WORKER, str(folder), str(step))
         said = kill_after(process, seconds)
@@ -122,6 +123,13 @@ def test_kill_nine_loses_at_most_the_last_second(tmp_path: Path) -> None:
         assert scalars.newest is not None
         step = scalars.newest.step
         assert life < 4 or step > 300
+        if attached is None:
+            attached = Reader(folder)
+        else:
+            assert attached.poll()[0].event.kind == "reset"
+            assert attached.scalars().step.tolist() == list(range(1, step + 1))
+    assert attached is not None
+    attached.close()
     Writer.open(folder).close()
     assert not (folder / "run.db-wal").exists()
     with Reader(folder) as reader:
@@ -135,7 +143,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing_written(tmp_path: Path) -> No
     assert process.returncode == 0, err.decode()
     message, flushed = out.decode().splitlines()
     assert "cannot record to" in message
-    assert "free some disk space" in message
+    assert "Free some space, then --resume" in message
     assert int(flushed) > 20
     assert not live(folder)
     with Reader(folder) as reader:
