@@ -88,7 +88,8 @@ def histogram(
     array = array[np.isfinite(array)]
     if width < 1 or height < 1 or not array.size or not 0 < high - low < np.inf:
         return fit_rows([], max(width, 0), max(height, 0))
-    counts, _ = np.histogram(np.clip(array, low, high), bins=width, range=(low, high))
+    bins = np.minimum((shares(array, low, high) * width).astype(int), width - 1)
+    counts = np.bincount(bins, minlength=width)
     return columns(counts / counts.max(), width, height, palette, colour, mono)
 
 
