@@ -22,11 +22,15 @@ STARTED = time.monotonic()
 
 def train(arguments: list[str]) -> int:
     """Train a network on a text and watch it learn."""
-    from rnnscope import launch, options
+    from rnnscope import options
 
-    first = options.parse(options.Train, "train", arguments)
-    defaults, folder = launch.defaults(first.interface)
-    asked = options.parse(options.Train, "train", arguments, defaults)
+    asked = options.parse(options.Train, "train", arguments)
+    from rnnscope import launch  # after --help has been answered
+
+    folder = None
+    if asked.interface.resume or asked.interface.config:
+        defaults, folder = launch.defaults(asked.interface)
+        asked = options.parse(options.Train, "train", arguments, defaults)
     config = asked.to_config()
     headless = asked.interface.headless or asked.interface.json or not sys.stdout.isatty()
     if folder is None:
@@ -49,10 +53,12 @@ def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None) -> int:
 def watch(arguments: list[str]) -> int:
     """Open the screen on a running or finished run."""
     from rnnscope import options
+
+    asked = options.parse(options.Watch, "watch", arguments)
     from rnnscope.recording.reader import Reader
     from rnnscope.recording.runs import find_run
 
-    folder = find_run(options.parse(options.Watch, "watch", arguments).run, Path(options.RUNS))
+    folder = find_run(asked.run, Path(options.RUNS))
     with Reader(folder):
         pass  # a corrupt or newer recording is told before the screen opens
     if not sys.stdout.isatty():
@@ -72,10 +78,13 @@ def runs(arguments: list[str]) -> int:
 
 def stop(arguments: list[str]) -> int:
     """Ask a run to write a checkpoint and end."""
-    from rnnscope import launch, options
+    from rnnscope import options
+
+    asked = options.parse(options.Stop, "stop", arguments)
+    from rnnscope import launch
     from rnnscope.recording.runs import find_run
 
-    folder = find_run(options.parse(options.Stop, "stop", arguments).run, Path(options.RUNS))
+    folder = find_run(asked.run, Path(options.RUNS))
     print(launch.stop(folder))
     return EXIT_OK
 
@@ -83,17 +92,16 @@ def stop(arguments: list[str]) -> int:
 def sample(arguments: list[str]) -> int:
     """Print text that a trained model writes."""
     from rnnscope import options
-    from rnnscope.recording.runs import find_run
 
     asked = options.parse(options.Sample, "sample", arguments)
     if not asked.temperature >= 0:
         raise UserError(f"--temperature {asked.temperature}: must be zero or a positive number")
     if asked.length < 1:
         raise UserError(f"--length {asked.length}: must be at least 1")
-    folder = find_run(asked.run, Path(options.RUNS))
     from rnnscope.loading import load_run, write_text
+    from rnnscope.recording.runs import find_run
 
-    loaded = load_run(folder, best=asked.best)
+    loaded = load_run(find_run(asked.run, Path(options.RUNS)), best=asked.best)
     for character in write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed):
         print(character, end="", flush=True)
     print()

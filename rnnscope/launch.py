@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from rnnscope.check import check
-from rnnscope.config import Config
-from rnnscope.corpus import BUILTIN, absolute_texts, check_windows, load
+from rnnscope.config import Config, to_dict
+from rnnscope.corpus import absolute_texts, check_windows, load
+from rnnscope.corpus.builtin import BUILTIN
 from rnnscope.errors import EXIT_USAGE, RunFailed, UserError
 from rnnscope.options import RUNS, Interface, Train, merged, read_toml
 from rnnscope.recording.lock import live
@@ -77,7 +78,7 @@ def prepare_resume(folder: Path, config: Config) -> None:
             raise UserError(f"--resume: {_changed(section, old, new)} cannot change; start a new run for that")
     writer = Writer.open(folder)
     try:
-        writer.set_config(config)
+        writer.set_meta(config=to_dict(config))
     finally:
         writer.close()
 

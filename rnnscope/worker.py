@@ -111,7 +111,7 @@ class Session:
         if steps:
             trainer.load(self.folder / checkpoint.weights_name(steps[-1]))
             self.active = float(self.writer.meta.get("active_seconds", {}).get(str(trainer.step), 0.0))
-        self.writer.begin_segment(trainer.step)
+            self.writer.begin_segment(trainer.step)
         self.writer.set_meta(vocabulary=corpus.vocabulary.to_json(), text=corpus.name, sha256=corpus.sha256)
         self.writer.set_meta(versions=versions())
         self._event(started(trainer, corpus, kernel, precision))
@@ -204,11 +204,12 @@ class Session:
     # -- measuring -------------------------------------------------------------------------------------------------
 
     def _probe(self, name: str, window: Window, step: int, asked: bool) -> None:
+        self.writer.flush(force=True)  # what follows is slow: a killed worker loses at most the last second
         began = time.perf_counter()
         match name:
             case "gradients":
                 model, vocabulary = self._trainer.model, self._trainer.corpus.vocabulary
-                self._event(gradients.measure(model, vocabulary, window.x, window.y, window.state), step)
+                self._event(gradients.measure(model, window.x, window.y, window.state, vocabulary.decode), step)
             case "sample":
                 self._sample(step)
             case "comparison":
@@ -232,6 +233,7 @@ class Session:
         self._event(event, step)
 
     def _validate(self, trainer: Trainer) -> None:
+        self.writer.flush(force=True)
         result = trainer.validate()
         best = result.loss < trainer.best_validation
         if best:
@@ -261,6 +263,7 @@ class Session:
         self._event(e.Cost(self.schedule.share(self.active), share, self.schedule.skipped))
 
     def _save(self, why: str) -> None:
+        self.writer.flush(force=True)
         name = self._trainer.save(self.folder)
         seconds = {**self.writer.meta.get("active_seconds", {}), str(self._trainer.step): self.active}
         self.writer.set_meta(active_seconds=seconds)
