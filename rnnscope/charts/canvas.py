@@ -15,7 +15,7 @@ from rnnscope.charts.spans import PLAIN, RGB, Row, Style, fit, join
 from rnnscope.charts.text import cell_width, cells, printable, shorten
 
 BAND_SHARE = 0.3  # how much of a band's colour is mixed into the background
-FAINT_SHARE = 0.5  # how much of its colour a faint curve keeps
+FAINT_SHARE = 0.6  # how much of its colour a faint curve keeps
 ABOVE, BELOW = "▲", "▼"
 
 
