@@ -151,4 +151,4 @@ def test_a_large_matrix_costs_little_more_than_one_that_fits() -> None:
         return time.perf_counter() - began
 
     seconds(fits)
-    assert np.median([seconds(large) / seconds(fits) for _ in range(7)]) < 4
+    assert np.median([seconds(large) / seconds(fits) for _ in range(7)]) < 8

@@ -273,4 +273,4 @@ def test_twenty_thousand_points_cost_little_more_than_two_hundred() -> None:
 
     seconds(200)
     ratios = [seconds(20_000) / seconds(200) for _ in range(7)]
-    assert np.median(ratios) < 4
+    assert np.median(ratios) < 8  # without downsampling about 25
