@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from rnnscope import cells, registry
 from rnnscope.cells import products
-from rnnscope.cells.base import Forward, LayerState
+from rnnscope.cells.base import Backward, Forward, LayerState
 from rnnscope.cells.initialise import initialise
 from rnnscope.cells.scan import Record, scan
 from rnnscope.config import ModelConfig
@@ -103,7 +103,10 @@ class CharRNN(nn.Module):
     def _run(self, index: int, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer over all time steps; x is ids (T, B) for the first layer, else (T, B, H)."""
         if self.kernel == "fused":
-            return self._fused(layer, self._embed(x) if index == 0 else x, state)
+            out, after = self._fused(layer, self._embed(x) if index == 0 else x, state)
+            if self._records and out.requires_grad:
+                self._watch(index, x.detach(), out, state, self._records[index])
+            return out, after
         mask = None
         if self.training and self.config.recurrent_dropout:
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
@@ -118,6 +121,29 @@ class CharRNN(nn.Module):
         hidden = tuple(s.unsqueeze(0) for s in state)
         out, after = layer(x, hidden if len(hidden) > 1 else hidden[0])
         return out, tuple(s.squeeze(0) for s in (after if isinstance(after, tuple) else (after,)))
+
+    def _watch(self, index: int, x: Tensor, out: Tensor, state: LayerState, record: Record) -> None:
+        """Have `record` filled during the backward pass of a fused layer, which gives only the direct dL/dh_t."""
+        outputs = out.detach()
+
+        def back_propagate(direct: Tensor) -> None:
+            with torch.no_grad():
+                run = self.recompute(index, x, outputs, state)
+                record.take(self.cell, self.back_propagate(index, run, state, direct))
+
+        out.register_hook(back_propagate)  # type: ignore[no-untyped-call]
+
+    def recompute(self, index: int, x: Tensor, out: Tensor, state: LayerState) -> Forward:
+        """Return what the forward scan of layer `index` would have left, from input and outputs of a fused layer."""
+        recurrent = self.cell.recurrent(self.layers[index])
+        product = products.make(recurrent[0], out.shape[1], self.precision)
+        return self.cell.recomputed(self._input_product(index, x), out, state, recurrent, product)
+
+    def back_propagate(self, index: int, run: Forward, state: LayerState, direct: Tensor) -> Backward:
+        """Back-propagate through time in layer `index`, without autograd: direct (T, B, H) is dL/dh_t from above."""
+        recurrent = self.cell.recurrent(self.layers[index])
+        product = products.make(recurrent[0], direct.shape[1], self.precision)
+        return self.cell.backward(run, state, recurrent, product, None, direct, (None,) * len(state))
 
     def _embed(self, ids: Tensor) -> Tensor:
         """ids (...) -> embedding or dense one-hot vectors (..., I)."""
@@ -144,7 +170,7 @@ class CharRNN(nn.Module):
             return self._linear(self.embedding(x), weight, bias)
         else:
             table = self._linear(self.embedding.weight, weight, bias)
-        return functional.embedding(x, table)
+        return products.lookup(table, x)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -164,14 +190,13 @@ class CharRNN(nn.Module):
         """
         x, found = ids, []
         for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
-            recurrent = self.cell.recurrent(layer)
-            product = products.make(recurrent[0], ids.shape[1], self.precision)
-            p = self._input_product(index, x)
             if self.kernel == "fused":
                 out, _ = self._fused(layer, self._embed(x) if index == 0 else x, layer_state)
-                run = self.cell.recomputed(p, out, layer_state, recurrent, product)
+                run = self.recompute(index, x, out, layer_state)
             else:
-                run = self.cell.forward(p, layer_state, recurrent, product, None)
+                recurrent = self.cell.recurrent(layer)
+                product = products.make(recurrent[0], ids.shape[1], self.precision)
+                run = self.cell.forward(self._input_product(index, x), layer_state, recurrent, product, None)
             found.append(run)
             x = run.out
         return self._linear(x, self.decoder.weight, self.decoder.bias), found

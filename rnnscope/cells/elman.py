@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.memory import take_like
 from rnnscope.cells.pointwise import direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
@@ -55,9 +56,9 @@ class Elman(Cell):
     ) -> Backward:
         dh = direct_gradient(grad_out, grad_final[0])
         if self.name == "tanh":
-            d = torch.mul(run.out, run.out).neg_().add_(1)
+            d = torch.mul(run.out, run.out, out=take_like(dh)).neg_().add_(1)
         else:
-            d = (run.out > 0).to(dh.dtype)
+            d = torch.gt(run.out, 0, out=take_like(dh))
         initial = torch.zeros_like(state[0])
         dh_all, d_all = dh.unbind(0), d.unbind(0)
         for t in range(len(d_all) - 1, -1, -1):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.memory import take, take_like
 from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
@@ -46,8 +47,8 @@ class GRU(Cell):
     ) -> Forward:
         (h,) = state
         steps, batch, hidden = p.shape[0], *h.shape
-        out = p.new_empty(steps, batch, hidden)
-        reset = p.new_empty(steps, batch, hidden)  # r (W_hn h + b_hn)
+        out = take((steps, batch, hidden), p)
+        reset = take((steps, batch, hidden), p)  # r (W_hn h + b_hn)
         bias = functional.pad(recurrent[1], (2 * hidden, 0))
         blocks = p.view(steps, batch, 3, hidden)
         rz_all, r_all, z_all, n_all = (
@@ -76,7 +77,7 @@ class GRU(Cell):
         steps, batch, hidden = run.out.shape
         z = gates.view(steps, batch, 3, hidden)[:, :, 1]
         dh = direct_gradient(grad_out, grad_final[0])
-        d, recurrent_d = torch.empty_like(gates), torch.empty_like(gates)
+        d, recurrent_d = take_like(gates), take_like(gates)
         blocks, recurrent_blocks = d.view(steps, batch, 3, hidden), recurrent_d.view(steps, batch, 3, hidden)
         initial = torch.zeros_like(state[0])
         dh_all, z_all, d_all, blocks_all = (x.unbind(0) for x in (dh, z, recurrent_d, recurrent_blocks))

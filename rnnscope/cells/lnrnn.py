@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.memory import take_like
 from rnnscope.cells.pointwise import direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
@@ -55,7 +56,7 @@ class LNRNN(Cell):
     ) -> Forward:
         (h,) = state
         _, gain, bias = recurrent
-        out = torch.empty_like(p)
+        out = take_like(p)
         multiply = product.forward
         scales = []
         for p_t, h_t in zip(p.unbind(0), out.unbind(0), strict=True):
@@ -79,7 +80,7 @@ class LNRNN(Cell):
         normal, scales = run.saved
         dh = direct_gradient(grad_out, grad_final[0])
         local = torch.mul(run.out, run.out).neg_().add_(1).mul_(recurrent[1])  # d(a_hat)/dh, per unit
-        d = torch.empty_like(dh)
+        d = take_like(dh)
         initial = torch.zeros_like(state[0])
         for t in range(dh.shape[0] - 1, -1, -1):
             g = local[t] * dh[t]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.memory import take, take_like
 from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
 from rnnscope.cells.products import Product
 
@@ -40,7 +41,7 @@ class LSTM(Cell):
     ) -> Forward:
         h, c = state
         steps, batch, hidden = p.shape[0], *h.shape
-        out, cells, squashed = (p.new_empty(steps, batch, hidden) for _ in range(3))
+        out, cells, squashed = (take((steps, batch, hidden), p) for _ in range(3))
         i, f, g, o = (block.unbind(0) for block in p.view(steps, batch, 4, hidden).unbind(2))
         multiply, tanh = product.forward, Squash(p, (batch, hidden))
         blocks = (p.unbind(0), p[:, :, : 2 * hidden].unbind(0), out.unbind(0), cells.unbind(0), squashed.unbind(0))
@@ -75,7 +76,7 @@ class LSTM(Cell):
         steps, batch, hidden = run.out.shape
         f = gates.view(steps, batch, 4, hidden)[:, :, 1]
         dh = direct_gradient(grad_out, grad_final[0])
-        dc, d = torch.empty_like(dh), torch.empty_like(gates)
+        dc, d = take_like(dh), take_like(gates)
         blocks = d.view(steps, batch, 4, hidden)
         d_ifg, d_o, d_all, f_all = (x.unbind(0) for x in (blocks[:, :, :3], blocks[:, :, 3], d, f))
         dh_all, dc_all = dh.unbind(0), dc.unbind(0)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from rnnscope.cells.memory import take_like
+
 
 class Squash:
     """tanh as 2 sigmoid(2x) - 1, for gates and cell outputs in float32 on a CPU; torch.tanh elsewhere.
@@ -33,7 +35,7 @@ class Squash:
 
 def direct_gradient(grad_out: Tensor, grad_last: Tensor | None) -> Tensor:
     """Return a copy of grad_out (T, B, H), plus what enters the last time step from after the window."""
-    dh = grad_out.clone(memory_format=torch.contiguous_format)
+    dh = take_like(grad_out).copy_(grad_out)
     if grad_last is not None:
         dh[-1] += grad_last
     return dh

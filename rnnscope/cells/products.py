@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from rnnscope.cells.memory import take
+
 Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
@@ -148,26 +150,54 @@ def make(weight: Tensor, rows: int, precision: str) -> Product:
 
 
 class _Linear(torch.autograd.Function):
-    """x (N, K) @ weight (M, K).T + bias (M,), by `kind`."""
+    """x (..., K) @ weight (M, K).T + bias (M,), by `kind`."""
 
     @staticmethod
     def forward(ctx: Any, kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.kind = kind
         ctx.save_for_backward(x, weight)
+        rows = x.flatten(0, -2)
         if kind == "onednn":
-            return _onednn(x, weight, bias)
-        y = torch.mm(x.bfloat16(), weight.bfloat16().t()).float()
-        return y if bias is None else y.add_(bias)
+            y = _onednn(rows, weight, bias)
+        else:
+            y = torch.mm(rows.bfloat16(), weight.bfloat16().t()).float()
+            y = y if bias is None else y.add_(bias)
+        return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], weight.shape[0]])  # no view: scans write into it
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
-        d = d.contiguous()
+        d = d.contiguous().flatten(0, -2)
         dx = None
         if ctx.needs_input_grad[1]:
             dx = _onednn(d, weight.t()) if ctx.kind == "onednn" else torch.mm(d.bfloat16(), weight.bfloat16()).float()
-        return None, dx, weight_gradient(ctx.kind, d, x), d.sum(0) if ctx.needs_input_grad[3] else None
+            dx = dx.view_as(x)
+        return None, dx, weight_gradient(ctx.kind, d, x.flatten(0, -2)), d.sum(0) if ctx.needs_input_grad[3] else None
+
+
+class _Lookup(torch.autograd.Function):
+    """Rows of table (V, G) at ids (T, B), as (T, B, G)."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.rows = table.shape[0]
+        found = take((*ids.shape, table.shape[1]), table)
+        torch.index_select(table, 0, ids.flatten(), out=found.view(ids.numel(), -1))
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None]:
+        (ids,) = ctx.saved_tensors
+        return torch.ops.aten.embedding_dense_backward(d, ids, ctx.rows, -1, False), None
+
+
+def lookup(table: Tensor, ids: Tensor) -> Tensor:
+    """Return the rows of table (V, G) at ids (T, B), as (T, B, G), differentiable once: one-hot input's product."""
+    y: Tensor = _Lookup.apply(table, ids)  # type: ignore[no-untyped-call]
+    return y
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str) -> Tensor:
@@ -175,5 +205,5 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str) -> Te
     kind = kind_for(weight, x.numel() // max(x.shape[-1], 1), precision)
     if kind == "plain":
         return functional.linear(x, weight, bias)
-    y: Tensor = _Linear.apply(kind, x.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
-    return y.view(*x.shape[:-1], weight.shape[0])
+    y: Tensor = _Linear.apply(kind, x, weight, bias)  # type: ignore[no-untyped-call]
+    return y

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnscope.cells import products
-from rnnscope.cells.base import Cell, Forward, LayerState
+from rnnscope.cells.base import Backward, Cell, Forward, LayerState
 
 
 class Record:
@@ -17,6 +17,12 @@ class Record:
 
     def __init__(self) -> None:
         self.norms: dict[str, Tensor] = {}
+
+    def take(self, cell: Cell, back: Backward) -> None:
+        """Keep the norms of one backward scan."""
+        self.norms = {
+            name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)
+        }
 
 
 class _Scan(torch.autograd.Function):
@@ -49,9 +55,7 @@ class _Scan(torch.autograd.Function):
         grad_out = grads[0] if grads[0] is not None else torch.zeros_like(out)
         back = cell.backward(run, state, recurrent, ctx.product, mask, grad_out, (None, *grads[1:]))
         if ctx.record is not None:
-            ctx.record.norms = {
-                name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)
-            }
+            ctx.record.take(cell, back)
         d = back.recurrent_d
         before = out[:-1] if mask is None else out[:-1] * mask
         first = state[0] if mask is None else state[0] * mask

@@ -46,9 +46,9 @@ def _direct(model: CharRNN, logits: Tensor, targets: Tensor, losses: Losses) -> 
     if losses == "reach":
         last = _logit_gradient(logits[-1], targets[-1])
         direct = last.new_zeros(*logits.shape[:2], model.config.hidden)
-        direct[-1] = last @ model.decoder.weight
+        direct[-1] = products.linear(last, model.decoder.weight.t(), None, model.precision)
         return direct
-    return _logit_gradient(logits, targets) @ model.decoder.weight
+    return products.linear(_logit_gradient(logits, targets), model.decoder.weight.t(), None, model.precision)
 
 
 def _logit_gradient(logits: Tensor, targets: Tensor) -> Tensor:
@@ -59,15 +59,13 @@ def _logit_gradient(logits: Tensor, targets: Tensor) -> Tensor:
 
 def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[dict[str, Tensor]]:
     """Back-propagate `direct` through all layers, the last first."""
-    cell, found = model.cell, []
+    found = []
     for index in range(len(runs) - 1, -1, -1):
-        layer = model.layers[index]
-        recurrent = cell.recurrent(layer)
-        product = products.make(recurrent[0], direct.shape[1], model.precision)
-        back = cell.backward(runs[index], state[index], recurrent, product, None, direct, (None, None))
-        found.append(dict(zip(cell.states, back.states, strict=True)))
+        back = model.back_propagate(index, runs[index], state[index], direct)
+        found.append(dict(zip(model.cell.states, back.states, strict=True)))
         if index:
-            direct = back.d @ layer.get_parameter("weight_ih_l0")
+            weight = model.layers[index].get_parameter("weight_ih_l0")
+            direct = products.linear(back.d, weight.t(), None, model.precision)
     return found[::-1]
 
 
