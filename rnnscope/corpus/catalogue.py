@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from rnnscope.corpus.cache import cache_folder, writable, write_text
@@ -115,6 +115,8 @@ def _download(name: str, url: str, path: Path, progress: Progress | None) -> Non
 
     pooch.get_logger().setLevel(logging.ERROR)  # stderr belongs to the screen
     bar = _Bar(f"fetching {name}", progress) if progress else False
+    responses: list[Any] = []  # pooch leaves a refused one open
+    hooks = {"response": lambda response, *_, **__: responses.append(response)}
     with writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # a damaged one, which would be reported as a wrong download
@@ -124,14 +126,17 @@ def _download(name: str, url: str, path: Path, progress: Progress | None) -> Non
                 known_hash=CATALOGUE[name].sha256,
                 fname=path.name,
                 path=path.parent,
-                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT),
+                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, hooks=hooks),
             )
-        except ValueError as problem:  # pooch's word for a checksum that differs
-            raise UserError(f"{url} is not {name} as it was expected (checksum differs); {OFFLINE}") from problem
         except OSError as problem:
             if problem.errno is not None or isinstance(problem, PermissionError):
                 raise  # the disk: errors of requests are OSErrors too, but carry no number
             raise UserError(f"cannot fetch {name} from {url} ({_reason(problem)}); {OFFLINE}") from problem
+        except ValueError as problem:  # pooch's word for a checksum that differs
+            raise UserError(f"{url} is not {name} as it was expected (checksum differs); {OFFLINE}") from problem
+        finally:
+            for response in responses:
+                response.close()
 
 
 def _reason(problem: OSError) -> str:
@@ -139,7 +144,8 @@ def _reason(problem: OSError) -> str:
     status = getattr(getattr(problem, "response", None), "status_code", None)
     if status is not None:
         return f"the server answered {status}"
-    return "no answer" if "Timeout" in type(problem).__name__ else "no connection"
+    kind = type(problem).__name__
+    return "no answer" if "Timeout" in kind else "no connection" if kind == "ConnectionError" else kind
 
 
 def _remembered(name: str) -> Path:

@@ -126,10 +126,10 @@ def test_a_text_shorter_than_one_window_is_refused(mode: Mode, needed: int) -> N
 def best_time(batches: Batches) -> float:
     best = 1.0
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         for _ in range(20):
             batches.next()
-        best = min(best, (time.perf_counter() - begun) / 20)
+        best = min(best, (time.thread_time() - begun) / 20)
     return best
 
 

@@ -46,9 +46,9 @@ def test_the_texts_are_the_same_on_every_machine(name: str, sha256: str) -> None
 @pytest.mark.parametrize("name", ["play", "code"])
 def test_a_million_characters_are_made_quickly(name: str) -> None:
     def seconds() -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         text(name, 1_000_000)
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     assert min(seconds() for _ in range(3)) < 0.5  # 0.13 on an idle core
 

