@@ -14,8 +14,6 @@ from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, 
 if TYPE_CHECKING:
     import subprocess
 
-    from rnnscope.config import Config
-    from rnnscope.options import Train
 
 STARTED = time.monotonic()
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rnnscope.errors import UserError
 
+
 @dataclass(frozen=True)
 class TextConfig:
     """Which text is read, and how it is cut."""

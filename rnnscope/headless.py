@@ -55,7 +55,7 @@ class JsonLines:
     """
 
     def __init__(self) -> None:
-        self._rate, self._row, self._told = Rate(), None, 0.0
+        self._rate, self._told = Rate(), 0.0
         self._row: e.StepRow | None = None
         self._written = -1
 

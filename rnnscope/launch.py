@@ -36,7 +36,7 @@ def defaults(interface: Interface) -> tuple[Train, Path | None]:
             config = reader.config
     if interface.config is not None:
         config = merged(config, read_toml(interface.config))
-    return Train.of(config, interface), folder
+    return Train.of(config, Interface()), folder
 
 
 def prepare_new(config: Config, *, headless: bool) -> Path:

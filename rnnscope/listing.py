@@ -31,8 +31,8 @@ def runs(root: Path, *, as_json: bool) -> Iterator[str]:
     for run in found:
         mark = "●" if run.live else " "
         yield (
-            f"{mark} {run.name:<{wide}}  {run.state:<11}  {run.step:>9,}  {_number(run.epoch, 2)}  {_number(run.loss, 3)}  "
-            f"{_number(run.validation, 3)}  {run.size / 1e6:>6.1f}  {run.text}"
+            f"{mark} {run.name:<{wide}}  {run.state:<11}  {run.step:>9,}  {_number(run.epoch, 2)}  "
+            f"{_number(run.loss, 3)}  {_number(run.validation, 3)}  {run.size / 1e6:>6.1f}  {run.text}"
         )
 
 

@@ -7,12 +7,14 @@ import dataclasses
 import io
 import re
 import tomllib
+import types
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from rnnscope.config import Config, ModelConfig, ProbeConfig, RunConfig, TextConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -129,9 +131,8 @@ def parse(kind: type[T], command: str, arguments: list[str], default: T | None =
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                kind, prog=f"rnnscope {command}", args=arguments, config=(OmitArgPrefixes, FlagCreatePairsOff), **options
-            )
+            parsed: T = tyro.cli(kind, prog=f"rnnscope {command}", args=arguments, config=(OmitArgPrefixes,), **options)
+            return parsed
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -167,7 +168,7 @@ def read_toml(path: str) -> dict[str, Any]:
         option.name: section.name
         for section in dataclasses.fields(Config)
         if section.name != "texts"
-        for option in dataclasses.fields(type(section.default))
+        for option in dataclasses.fields(typing.cast(Any, section.default))
     }
     found: dict[str, Any] = {}
     for key, value in given.items():
@@ -192,18 +193,24 @@ def merged(config: Config, changes: dict[str, Any]) -> Config:
             values[section] = tuple(options)
             continue
         for name, value in options.items():
-            _check_type(name, value, getattr(Config(), section))
+            check_type(name, value, getattr(Config(), section))
         values[section] = dataclasses.replace(getattr(config, section), **options)
     return dataclasses.replace(config, **values)
 
 
-def _check_type(name: str, value: Any, section: Any) -> None:
-    kind = {field.name: str(field.type) for field in dataclasses.fields(section)}[name]
-    fits = (
-        (isinstance(value, bool) and "bool" in kind)
-        or (isinstance(value, int) and not isinstance(value, bool) and ("int" in kind or "float" in kind))
-        or (isinstance(value, float) and "float" in kind)
-        or (isinstance(value, str) and ("str" in kind or f'"{value}"' in kind))
-    )
-    if not fits:
-        raise UserError(f"--config: {name} = {value!r} does not fit; it takes {kind.replace('Literal', 'one of ')}")
+def check_type(name: str, value: Any, section: Any) -> None:
+    """Raise UserError unless `value` is of the type that option `name` of `section` takes."""
+    hint = typing.get_type_hints(type(section))[name]
+    if not _fits(value, hint):
+        wanted = str(getattr(hint, "__name__", hint)).replace("typing.Literal", "one of ")
+        raise UserError(f"--config: {name} = {value!r} does not fit; it takes {wanted}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)

@@ -36,7 +36,9 @@ class ProbeEntry:
 CELLS: dict[str, CellEntry] = {
     "tanh": CellEntry("rnnscope.cells.elman", "Elman network with tanh (torch.nn.RNN)", ("h",), ("h",)),
     "relu": CellEntry("rnnscope.cells.elman", "Elman network with ReLU (torch.nn.RNN)", ("h",), ("h",)),
-    "lstm": CellEntry("rnnscope.cells.lstm", "long short-term memory (torch.nn.LSTM)", ("h", "c"), ("i", "f", "g", "o")),
+    "lstm": CellEntry(
+        "rnnscope.cells.lstm", "long short-term memory (torch.nn.LSTM)", ("h", "c"), ("i", "f", "g", "o")
+    ),
     "gru": CellEntry("rnnscope.cells.gru", "gated recurrent unit (torch.nn.GRU)", ("h",), ("r", "z", "n")),
     "lnrnn": CellEntry("rnnscope.cells.lnrnn", "layer-normalised tanh (Ba et al. 2016)", ("h",), ("h",)),
 }

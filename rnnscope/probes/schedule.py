@@ -50,7 +50,9 @@ class Schedule:
                     self.skipped += 1
                 self._waiting.add(name)
         chosen, credit = [], self.credit
-        for name in sorted(self._waiting, key=lambda name: (name not in self._first, self._taken.get(name, -1.0), name)):
+        for name in sorted(
+            self._waiting, key=lambda name: (name not in self._first, self._taken.get(name, -1.0), name)
+        ):
             cost = min(self._costs.get(name, 0.0), self._capacity)
             if name in self._first or (credit >= cost and credit > 0):
                 chosen.append(name)

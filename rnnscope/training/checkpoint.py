@@ -57,7 +57,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise RunFailed(f"cannot write {path}: {error.strerror or error}; free some space and resume the run") from error
+        raise RunFailed(
+            f"cannot write {path}: {error.strerror or error}; free some space and resume the run"
+        ) from error
 
 
 def flatten(prefix: str, value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -7,9 +7,11 @@ import pytest
 from rnnscope.probes.schedule import WINDOW, Schedule
 
 
-def simulate(costs: dict[str, float], step_seconds: float, steps: int, budget: float = 0.05) -> list[tuple[float, float]]:
+def simulate(
+    costs: dict[str, float], step_seconds: float, steps: int, budget: float = 0.05
+) -> list[tuple[float, float]]:
     """Run a schedule against a made-up clock; return (when, cost) of what was taken."""
-    schedule = Schedule({name: 10 for name in costs}, budget)
+    schedule = Schedule(dict.fromkeys(costs, 10), budget)
     now, taken = 0.0, []
     for step in range(1, steps + 1):
         for name in schedule.due(step, now):
