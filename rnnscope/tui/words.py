@@ -27,8 +27,3 @@ def percent(share: float) -> str:
     """Return a share of 1 as "14%" or "2.1%" (one decimal below ten)."""
     value = 100 * share
     return f"{value:.1f}%" if value < 9.95 and value != round(value) else f"{value:.0f}%"
-
-
-def nats_and_bits(nats: float) -> str:
-    """Return a loss in both units: "1.604 nats = 2.31 bits"."""
-    return f"{nats:.3f} nats = {nats / math.log(2):.2f} bits"

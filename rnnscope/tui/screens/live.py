@@ -29,7 +29,6 @@ from rnnscope.tui.widgets.sampling import SamplingPanel
 
 SMALLEST = (60, 16)  # columns, rows: below it a line asks for more room
 LOW = 32  # rows: below it the panels are equally high
-PANELS = ("loss", "gradient", "activations", "sampling")
 
 
 class LiveScreen(Screen[None]):
@@ -54,17 +53,23 @@ class LiveScreen(Screen[None]):
         self.trouble = ""
         self._expected: Controls | None = None
         self._waiting: list[Command] = []
+        self.header = Header(id="header", name=run)
+        self.notice = Notice(id="notice")
+        self.panels: dict[str, Panel] = {
+            "loss": LossPanel(id="loss"),
+            "gradient": GradientPanel(id="gradient"),
+            "activations": ActivationsPanel(id="activations"),
+            "sampling": SamplingPanel(id="sampling"),
+        }
+        self.keys = KeyLine(id="keys")
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
-        yield Header(id="header", name=self.run)
-        yield Notice(id="notice")
+        yield self.header
+        yield self.notice
         with Container(id="panels"):
-            yield LossPanel(id="loss")
-            yield GradientPanel(id="gradient")
-            yield ActivationsPanel(id="activations")
-            yield SamplingPanel(id="sampling")
-        yield KeyLine(id="keys")
+            yield from self.panels.values()
+        yield self.keys
         yield Static(markup=False, id="small")
 
     # -- what is shown ---------------------------------------------------------------------------------------------
@@ -93,20 +98,18 @@ class LiveScreen(Screen[None]):
 
     def distribute(self) -> None:
         """Give every visible widget what it shows; each redraws only if that changed."""
-        if not self.is_mounted:
-            return
         newest, look = self.newest, self.look
         sent = describe(self._waiting[-1]) if self._waiting else ""
         frozen_at = self.shown.progress.step if self.frozen and self.shown else None
         if newest is not None and self._expected is not None:
             newest = replace(newest, controls=self._expected)
-        self.query_one(Header).show(newest, Mood(sent, frozen_at, self.trouble), look)
+        self.header.show(newest, Mood(sent, frozen_at, self.trouble), look)
         notice = newest.notice if newest else ()
-        self.query_one(Notice).show((*notice, *([self.trouble] if self.trouble and newest else [])), look)
-        self.query_one(KeyLine).show(self.large or self.focused_panel(), look)
-        for name in PANELS:
+        self.notice.show((*notice, *([self.trouble] if self.trouble and newest else [])), look)
+        self.keys.show(self.large or self.focused_panel(), look)
+        for name, panel in self.panels.items():
             if not self.large or name == self.large:
-                self.query_one(f"#{name}", Panel).show(*self._inputs(name), look=look)
+                panel.show(*self._inputs(name), look=look, aside=self._aside(name))
 
     def _inputs(self, name: str) -> tuple[object, ...]:
         """Return what panel `name` shows."""
@@ -115,15 +118,16 @@ class LiveScreen(Screen[None]):
             return (shown.loss if shown else None, view.loss)
         if name == "gradient":
             measured = shown.state.gradients if shown else None
-            return (
-                measured.event if measured else None, measured.step if measured else 0, view.gradient,
-                shown.clip if shown else None,
-            )  # fmt: skip
+            return (measured.event if measured else None, measured.step if measured else 0, view.gradient)
         if name == "activations":
             sample = shown.state.sample if shown else None
             return (sample.event if sample else None, sample.step if sample else 0, view.unit)
         comparison = shown.state.comparison if shown else None
         return (comparison.event if comparison else None, comparison.step if comparison else 0)
+
+    def _aside(self, name: str) -> object:
+        """Return what is written on the frame of panel `name`."""
+        return self.shown.clip if name == "gradient" and self.shown else None
 
     def focused_panel(self) -> str:
         """Return the id of the panel that has the focus, "" if none has."""
@@ -132,7 +136,7 @@ class LiveScreen(Screen[None]):
     def subject(self) -> Group | None:
         """Return the panel that help should begin with: the enlarged one, else the focused one."""
         name = self.large or self.focused_panel()
-        return cast("Group", name) if name in PANELS else None
+        return cast("Group", name) if name in self.panels else None
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout for the new size, or ask for more room."""
@@ -199,10 +203,10 @@ class LiveScreen(Screen[None]):
     def _enlarge(self, name: str) -> None:
         self.large = name
         self.query_one("#panels").set_class(bool(name), "-enlarged")
-        for panel in self.query(Panel):
+        for panel in self.panels.values():
             panel.set_class(panel.id == name, "-large")
         if name:
-            self.query_one(f"#{name}").focus()
+            self.panels[name].focus()
         self.distribute()
 
     def action_freeze(self) -> None:

@@ -15,6 +15,7 @@ from rnnscope.tui.captions import caption, longest
 from rnnscope.tui.snapshot import ClipData
 from rnnscope.tui.widgets.panel import Painted, Panel
 
+NARROW = 44  # cells inside: below it the frame has room for the shortest words only
 _HOW = "nats, per sample, before clipping"
 _MEAN = "mean of log₁₀ over the batch, band 10–90%"
 CAPTIONS: dict[str, tuple[str, ...]] = {
@@ -58,7 +59,7 @@ def chart_series(
 
 
 class GradientPanel(Panel):
-    """Shows (Gradients | None, step measured at, "reach" | "total", ClipData | None)."""
+    """Shows (Gradients | None, step measured at, "reach" | "total"), and ClipData on its frame."""
 
     heading: ClassVar[str] = "gradient through time"
 
@@ -68,22 +69,21 @@ class GradientPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curves of the kind chosen."""
-        gradients, step, kind, clip = self.inputs if self.inputs else (None, 0, "reach", None)
+        gradients, step, kind = self.inputs if self.inputs else (None, 0, "reach")
         kind = str(kind)
         norm = "‖∂L_T/∂h_t‖₂" if kind == "reach" else "‖∂L/∂h_t‖₂"
-        right = self._clip(clip, brief=width < 44) if isinstance(clip, ClipData) else ()
-        room = width - 6 - sum(len(span.text) for span in right)
+        room = width - 6 - (9 if width < NARROW else 14)  # what `note` needs
         heading = longest(room - len(norm) - 1, self.heading, "gradient", "grad")
         details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀ {norm}", norm)
         title = self.title(details, heading=heading)
         if not isinstance(gradients, Gradients):
             rows = self.waiting("waiting for the first measurement of the gradient …", width, height)
-            return Painted(rows, title, right)
+            return Painted(rows, title)
         rows = self._chart(gradients, kind, width, height - 1)
         style = Style(fg=self.look.palette.faint)
         at = f" · at step {step:,}"
         rows.append(caption(width, style, *(text + end for text in CAPTIONS[kind] for end in (at, ""))))
-        return Painted(rows, title, right)
+        return Painted(rows, title)
 
     def _chart(self, gradients: Gradients, kind: str, width: int, height: int) -> list[Row]:
         mean, low, high, floor, bad = (
@@ -109,13 +109,14 @@ class GradientPanel(Panel):
         series = chart_series(mean, low, high, floor, bad, x, y_range, palette)
         return line_chart(series, axes, width, height, palette, self.look.mono)
 
-    def _clip(self, clip: ClipData, *, brief: bool) -> Row:
+    def note(self, width: int) -> Row:
         """Return how often, and by how much, the last steps were clipped."""
+        clip = self.aside
+        if not isinstance(clip, ClipData):
+            return ()
+        text = f"{clip.rate:.0%} ×{clip.scale:.2f}".replace("×0.", "×.") if clip.rate > 0 else "0%"
         if clip.off:
-            text = "clip off"
-        elif clip.rate > 0:
-            text = f"clip {clip.rate:.0%} ×{clip.scale:.2f}".replace("×0.", "×.")
-            text = text.replace("clip ", "") if brief else text
-        else:
-            text = "clip 0%"
+            text = "off"
+        if width >= NARROW or len(text) < 5:
+            text = f"clip {text}"
         return (Span(text, Style(fg=self.look.palette.warn if clip.rate > 0 else None)),)

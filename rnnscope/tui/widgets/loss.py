@@ -47,7 +47,7 @@ def y_range(view: LossView, data: LossData, smoothed: Floats, shown: tuple[float
     return ranges.close_up(np.concatenate([smoothed[inside], seen]))
 
 
-def chart_series(data: LossData, smoothed: Floats, palette: Palette) -> list[Series]:
+def chart_series(data: LossData, smoothed: Floats, label: str, palette: Palette) -> list[Series]:
     """Return what is drawn, from back to front."""
     raw, bold, dots = palette.lines[0], palette.lines[0], palette.lines[1]
     guess = math.log(data.vocabulary) if data.vocabulary else None
@@ -62,7 +62,7 @@ def chart_series(data: LossData, smoothed: Floats, palette: Palette) -> list[Ser
         series.append(Line(data.step, data.low, raw, faint=True, mark_bad=False))
     bad_as_nan = np.where(data.bad > 0, np.nan, data.loss)
     series.append(Line(data.step, bad_as_nan, raw, label="train", faint=True))
-    series.append(Line(data.step, smoothed, bold, label="smoothed", bold=True, mark_bad=False))
+    series.append(Line(data.step, smoothed, bold, label=label, bold=True, mark_bad=False))
     if data.validation_step:
         series.append(Dots(data.validation_step, data.validation_loss, dots, label="validation"))
     return series
@@ -90,15 +90,11 @@ class LossPanel(Panel):
             log_y=view.axis == "log",
             x_integer=True,
         )
-        rows = line_chart(chart_series(data, smoothed, palette), axes, width, height, palette, self.look.mono)
-        room = width - 12
+        label = longest(width - 28, f"smoothed over {view.tau} steps", "smoothed")
+        rows = line_chart(chart_series(data, smoothed, label, palette), axes, width, height, palette, self.look.mono)
         scale = {"linear": "nats/char", "log": "nats/char, log", "close": "nats/char, close-up"}[view.axis]
-        zoomed = f"zoom {view.span:,} steps" if view.span is not None else ""
-        details = (scale, f"smoothed over {view.tau} steps", *([zoomed] if zoomed else []))
-        short = (scale, *([zoomed] if zoomed else []))
-        number = self._number(data, smoothed, room - len(" · ".join(short)))
-        free = room - sum(len(span.text) for span in number)
-        text = longest(max(free, 9), " · ".join(details), " · ".join(short), scale)
+        text = f"{scale} · zoom {view.span:,} steps" if view.span is not None else scale
+        number = self._number(data, smoothed, width - 12 - len(text))
         return Painted(rows, self.title(text), number)
 
     def _number(self, data: LossData, smoothed: Floats, room: int) -> Row:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,6 +15,13 @@ from rnnscope.charts.text import shorten
 from rnnscope.tui.frame import framed
 from rnnscope.tui.look import Look
 from rnnscope.tui.strips import to_strips
+
+
+def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
+    """Whether every input is the very same object, or an equal number or word."""
+    return len(new) == len(old) and all(
+        a is b or (isinstance(a, int | float | str) and a == b) for a, b in zip(new, old, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,8 @@ class Painted:
 class Panel(Widget, can_focus=True):
     """A framed drawing that is redone only when its inputs, its size, its look or its focus changed.
 
-    Subclasses keep what they show in `inputs` (compared by identity, item by item: everything in it is immutable)
-    and draw it in `paint`.
+    Subclasses draw `self.inputs` in `paint` (everything in it is immutable, so it is compared by identity), and may
+    write `self.aside` on the frame in `note`: a number that changes far more often than the drawing does.
     """
 
     heading: ClassVar[str] = ""
@@ -38,44 +46,57 @@ class Panel(Widget, can_focus=True):
         super().__init__(id=id)
         self.look = Look()
         self.inputs: tuple[object, ...] = ()
-        self.painted = 0  # times drawn: tests and `bench --ui` look at it
+        self.aside: object = None
+        self.paints = 0  # times drawn: tests look at it
+        self._painted: Painted | None = None
+        self._painted_size = (0, 0)
         self._strips: list[Strip] = []
-        self._drawn: tuple[object, ...] | None = None
+        self._drawn_for: tuple[int, int, bool] | None = None
 
-    def show(self, *inputs: object, look: Look) -> None:
-        """Take what is to be shown now; ask for a redraw only if it differs from what was shown."""
-        same = len(inputs) == len(self.inputs) and all(
-            a is b or (isinstance(a, (int, float, str, bool)) and a == b)
-            for a, b in zip(inputs, self.inputs, strict=True)
-        )
-        if same and look == self.look:
+    def show(self, *inputs: object, look: Look, aside: object = None) -> None:
+        """Take what is to be shown now; ask for as small a redraw as the difference needs."""
+        if look != self.look or not _same(inputs, self.inputs):
+            self.inputs, self.look, self.aside = inputs, look, aside
+            self._painted = None
+            self.refresh()
+        elif aside != self.aside:
+            self.aside = aside
+            self.refresh(Region(0, 0, self.size.width, 1))
+        else:
             return
-        self.inputs, self.look = inputs, look
-        self._drawn = None
-        self.refresh()
+        self._drawn_for = None
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the inside, `width` x `height` cells."""
         raise NotImplementedError
 
+    def note(self, width: int) -> Row:
+        """Return what `aside` looks like on the frame of a panel `width` cells wide inside."""
+        return ()
+
     def render_line(self, y: int) -> Strip:
         """Return one line of the panel, frame included (textual's line API)."""
         width, height = self.size
-        state = (width, height, self.has_focus)
-        if self._drawn != state:
+        wanted = (width, height, self.has_focus)
+        if self._drawn_for != wanted:
             self._strips = self._draw(width, height)
-            self._drawn = state
+            self._drawn_for = wanted
         return self._strips[y] if y < len(self._strips) else Strip.blank(width)
 
     def _draw(self, width: int, height: int) -> list[Strip]:
         palette = self.look.palette
         if width < 4 or height < 3:
             return to_strips([], width, height, palette)
-        self.painted += 1
-        painted = self.paint(width - 2, height - 2)
+        painted = self._painted
+        if painted is None or self._painted_size != (width, height):
+            painted = self._painted = self.paint(width - 2, height - 2)
+            self._painted_size = (width, height)
+            self.paints += 1
         rows = painted.rows[: height - 2] + [()] * (height - 2 - len(painted.rows))
-        rows = framed(rows, painted.left, painted.right, width, palette, focused=self.has_focus)
-        return to_strips(rows, width, height, palette)
+        right = self.note(width - 2) or painted.right
+        return to_strips(
+            framed(rows, painted.left, right, width, palette, focused=self.has_focus), width, height, palette
+        )
 
     async def on_click(self, event: events.Click) -> None:
         """Enlarge on a double click (a single one already moves the focus here)."""
