@@ -121,7 +121,9 @@ class ScopeApp(App[int]):
 
     def _open(self) -> Source:
         if self._source is None:
-            from rnnscope.tui.source import Source  # numpy and the store: after the first frame, off this thread
+            # After the first frame, and off the UI's thread: the store, and plotext for the first chart.
+            from rnnscope.charts import lines  # noqa: F401
+            from rnnscope.tui.source import Source
 
             self._source = Source(self.folder, self._worker)
         return self._source

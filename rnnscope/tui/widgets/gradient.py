@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnscope.charts.lines import Axes, Band, Dots, HLine, Line, Series, line_chart
+from rnnscope.charts.axes import Axes
 from rnnscope.charts.palette import Palette
+from rnnscope.charts.series import Band, Dots, HLine, Line, Series
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.events import Floats, Gradients
 from rnnscope.tui import ranges
@@ -86,6 +87,8 @@ class GradientPanel(Panel):
         return Painted(rows, title)
 
     def _chart(self, gradients: Gradients, kind: str, width: int, height: int) -> list[Row]:
+        from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
+
         mean, low, high, floor, bad = (
             np.asarray(getattr(gradients, kind + suffix), dtype=np.float64)
             for suffix in ("", "_low", "_high", "_floor", "_bad")

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from textual import events
 
-from rnnscope.charts.lines import Axes, Dots, HLine, Line, Series, VMark, line_chart
+from rnnscope.charts.axes import Axes
 from rnnscope.charts.palette import Palette
+from rnnscope.charts.series import Dots, HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.series import smooth
 from rnnscope.tui import ranges
@@ -78,6 +79,8 @@ class LossPanel(Panel):
         data, view = self.inputs if self.inputs else (None, LossView())
         if not isinstance(data, LossData) or not isinstance(view, LossView):
             return Painted(self.waiting("waiting for the first training step …", width, height), self.title())
+        from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
+
         palette = self.look.palette
         smoothed = smooth(data.step, data.loss, view.tau, data.count)
         last = int(data.step[-1]) if len(data.step) else 0

@@ -12,9 +12,9 @@ from textual.widget import Widget
 
 from rnnscope.charts.spans import PLAIN, Row, Span, Style
 from rnnscope.charts.text import shorten
-from rnnscope.tui.frame import framed
+from rnnscope.tui.frame import framed, upper_edge
 from rnnscope.tui.look import Look
-from rnnscope.tui.strips import to_strips
+from rnnscope.tui.strips import to_strip, to_strips
 
 
 def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
@@ -49,7 +49,6 @@ class Panel(Widget, can_focus=True):
         self.aside: object = None
         self.paints = 0  # times drawn: tests look at it
         self._painted: Painted | None = None
-        self._painted_size = (0, 0)
         self._strips: list[Strip] = []
         self._drawn_for: tuple[int, int, bool] | None = None
 
@@ -57,14 +56,14 @@ class Panel(Widget, can_focus=True):
         """Take what is to be shown now; ask for as small a redraw as the difference needs."""
         if look != self.look or not _same(inputs, self.inputs):
             self.inputs, self.look, self.aside = inputs, look, aside
-            self._painted = None
+            self._painted = self._drawn_for = None
             self.refresh()
         elif aside != self.aside:
             self.aside = aside
-            self.refresh(Region(0, 0, self.size.width, 1))
-        else:
-            return
-        self._drawn_for = None
+            if self._painted is not None and self._drawn_for is not None:
+                columns, _, focused = self._drawn_for
+                self._strips[0] = to_strip(self._edge(self._painted, columns, focused), columns, look.palette)
+                self.refresh(Region(0, 0, columns, 1))
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the inside, `width` x `height` cells."""
@@ -87,16 +86,18 @@ class Panel(Widget, can_focus=True):
         palette = self.look.palette
         if width < 4 or height < 3:
             return to_strips([], width, height, palette)
-        painted = self._painted
-        if painted is None or self._painted_size != (width, height):
-            painted = self._painted = self.paint(width - 2, height - 2)
-            self._painted_size = (width, height)
+        if self._painted is None or self._drawn_for is None or self._drawn_for[:2] != (width, height):
+            self._painted = self.paint(width - 2, height - 2)
             self.paints += 1
-        rows = painted.rows[: height - 2] + [()] * (height - 2 - len(painted.rows))
-        right = self.note(width - 2) or painted.right
-        return to_strips(
-            framed(rows, painted.left, right, width, palette, focused=self.has_focus), width, height, palette
-        )
+        painted, focused = self._painted, self.has_focus
+        body = painted.rows[: height - 2] + [()] * (height - 2 - len(painted.rows))
+        rows = framed(body, painted.left, (), width, palette, focused=focused)
+        rows[0] = self._edge(painted, width, focused)
+        return to_strips(rows, width, height, palette)
+
+    def _edge(self, painted: Painted, columns: int, focused: bool) -> Row:
+        right = self.note(columns - 2) or painted.right
+        return upper_edge(painted.left, right, columns, self.look.palette, focused=focused)
 
     async def on_click(self, event: events.Click) -> None:
         """Enlarge on a double click (a single one already moves the focus here)."""

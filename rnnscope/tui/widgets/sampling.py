@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnscope.charts.axes import Axes
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
-from rnnscope.charts.lines import Axes, HLine, Line, Series, VMark, line_chart
+from rnnscope.charts.series import HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style, fit
 from rnnscope.charts.text import wrap
 from rnnscope.recording.events import Comparison, Floats
@@ -97,6 +98,8 @@ class SamplingPanel(Panel):
     def _charts(
         self, comparison: Comparison, parts: int | None, left: int, right: int, height: int
     ) -> tuple[list[Row], list[Row]]:
+        from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
+
         palette, mono = self.look.palette, self.look.mono
         faint = Style(fg=palette.faint)
         nll, distance = (np.asarray(a, dtype=np.float64) for a in (comparison.nll, comparison.distance))
