@@ -5,6 +5,7 @@ Shapes, time-major: B batch, T time steps, V vocabulary, E embedding, H hidden, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 import torch
@@ -96,14 +97,14 @@ class CharRNN(nn.Module):
         for index, layer in enumerate(self.layers):
             if index and self.training and self.config.dropout:
                 out = functional.dropout(out, self.config.dropout)
-            out, layer_state = self._run(index, layer, out, state[index])
+            out, layer_state = self.run_layer(index, layer, out, state[index])
             after.append(layer_state)
         return self._linear(out, self.decoder.weight, self.decoder.bias), tuple(after)
 
-    def _run(self, index: int, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    def run_layer(self, index: int, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer over all time steps; x is ids (T, B) for the first layer, else (T, B, H)."""
         if self.kernel == "fused":
-            out, after = self._fused(layer, self._embed(x) if index == 0 else x, state)
+            out, after = self._fused(layer, self.embed(x) if index == 0 else x, state)
             if self._records and out.requires_grad:
                 self._watch(index, x.detach(), out, state, self._records[index])
             return out, after
@@ -112,9 +113,7 @@ class CharRNN(nn.Module):
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
         record = self._records[index] if self._records else None
         p = self._input_product(index, x)
-        return scan(
-            self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record
-        )
+        return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer by torch.nn's fused function."""
@@ -145,7 +144,7 @@ class CharRNN(nn.Module):
         product = products.make(recurrent[0], direct.shape[1], self.precision)
         return self.cell.backward(run, state, recurrent, product, None, direct, (None,) * len(state))
 
-    def _embed(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
         """ids (...) -> embedding or dense one-hot vectors (..., I)."""
         if self.embedding is not None:
             return cast(Tensor, self.embedding(ids))
@@ -175,7 +174,7 @@ class CharRNN(nn.Module):
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Return logits (B, V) and the next state, for ids (B,): the plain definition, for sampling; no dropout."""
-        x, after = self._embed(ids), []
+        x, after = self.embed(ids), []
         for layer, layer_state in zip(self.layers, state, strict=True):
             layer_state = self.cell.step(x, layer_state, layer)
             after.append(layer_state)
@@ -191,7 +190,7 @@ class CharRNN(nn.Module):
         x, found = ids, []
         for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
             if self.kernel == "fused":
-                out, _ = self._fused(layer, self._embed(x) if index == 0 else x, layer_state)
+                out, _ = self._fused(layer, self.embed(x) if index == 0 else x, layer_state)
                 run = self.recompute(index, x, out, layer_state)
             else:
                 recurrent = self.cell.recurrent(layer)
@@ -221,3 +220,28 @@ def _check(config: ModelConfig, kernel: str, precision: str) -> None:
         raise UserError("--precision bf16 needs --kernel scan")
     if config.forget_bias is not None and config.cell != "lstm":
         raise UserError(f"--forget-bias is for --cell lstm; {config.cell} has no forget gate")
+
+
+def to_torch(model: CharRNN) -> dict[str, Tensor]:
+    """Return the recurrent weights under the names of one torch.nn.RNN, LSTM or GRU of L layers (shared memory)."""
+    return {
+        name.replace("_l0", f"_l{index}"): parameter.detach()
+        for index, layer in enumerate(model.layers)
+        for name, parameter in layer.named_parameters()
+    }
+
+
+@torch.no_grad()
+def from_torch(model: CharRNN, state: Mapping[str, Tensor]) -> None:
+    """Copy the state dict of a torch.nn.RNN, LSTM or GRU of the same shape into `model`'s layers.
+
+    Raises:
+        UserError: names or shapes differ.
+    """
+    own = to_torch(model)
+    if own.keys() != state.keys():
+        raise UserError(f"weights do not fit: expected {', '.join(own)}; got {', '.join(state)}")
+    for name, parameter in own.items():
+        if parameter.shape != state[name].shape:
+            raise UserError(f"weights do not fit: {name} is {list(state[name].shape)}, not {list(parameter.shape)}")
+        parameter.copy_(state[name])

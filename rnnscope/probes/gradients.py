@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from rnnscope.cells.base import Forward
 from rnnscope.model import CharRNN, State
 from rnnscope.recording import events
 
-Losses = Literal["total", "reach"]
+Losses: TypeAlias = Literal["total", "reach"]
+LOSSES: tuple[Losses, Losses] = ("reach", "total")
 
 
 @torch.no_grad()
@@ -101,7 +102,7 @@ def _quantile(ascending: NDArray[np.floating], count: NDArray[np.integer], q: fl
 
 def _norms(gradients: Iterable[dict[str, Tensor]], name: str) -> NDArray[np.floating]:
     """Return (L, T, B) norms over H of the gradients called `name`, in float64 so that squares do not underflow."""
-    return np.stack([torch.linalg.vector_norm(g[name].double(), dim=-1).cpu().numpy() for g in gradients])
+    return np.stack([torch.linalg.vector_norm(g[name].cpu().double(), dim=-1).numpy() for g in gradients])
 
 
 @torch.no_grad()
@@ -111,13 +112,10 @@ def measure(
     """Return the event for one window: ids, targets (T, B), the state before it, and the vocabulary's `decode`."""
     start = time.perf_counter()
     logits, runs = model.runs(ids, state)
-    found = {}
-    kinds: tuple[Losses, Losses] = ("reach", "total")
-    for losses in kinds:
-        found[losses] = _backward(model, runs, state, _direct(model, logits, targets, losses))
-    reach, total = (summarise(_norms(found[losses], "h")) for losses in kinds)
+    found = [_backward(model, runs, state, _direct(model, logits, targets, losses)) for losses in LOSSES]
+    reach, total = (summarise(_norms(gradients, "h")) for gradients in found)
     nothing = np.zeros((0, 0), np.float32)
     has_cell = "c" in model.cell.states
-    cell_reach, cell_total = (summarise(_norms(found[k], "c"))[0] if has_cell else nothing for k in kinds)
+    cell_reach, cell_total = (summarise(_norms(gradients, "c"))[0] if has_cell else nothing for gradients in found)
     text = decode(ids[:, 0].cpu().numpy())
     return events.Gradients(*reach, *total, cell_reach, cell_total, text, time.perf_counter() - start)
