@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from rnnscope.tui.controls import describe
 from rnnscope.tui.look import PALETTES, Look, theme
 from rnnscope.tui.messages import Asked
 from rnnscope.tui.screens.live import LiveScreen
-from rnnscope.tui.signals import leave_on_signals
+from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
 
 if TYPE_CHECKING:
     from rnnscope.tui.snapshot import Answered, Snapshot
@@ -66,6 +67,7 @@ class ScopeApp(App[int]):
         self._source: Source | None = None
         self._stopping = False
         self.left_running = False
+        self.signalled: int | None = None  # exit code of the signal that ended it
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -223,6 +225,7 @@ class ScopeApp(App[int]):
         self.exit(EXIT_OK)
 
     def _leave_on_signal(self, code: int) -> None:
+        self.signalled = code
         self.left_running = self._training()
         self.exit(code, return_code=code)
 
@@ -234,10 +237,17 @@ def run(folder: Path, *, owns_worker: subprocess.Popen[bytes] | None = None, sta
     the command, for measuring the time to the first frame.
     """
     app = ScopeApp(folder, owns_worker)
-    code = app.run()
-    if app.left_running:
-        name = printable(str(folder))
-        sys.stderr.write(f"training goes on; rnnscope watch {name} to come back, rnnscope stop {name} to end it\n")
+    try:
+        code = app.run()
+        if app.left_running:
+            name = printable(str(folder))
+            sys.stderr.write(f"training goes on; rnnscope watch {name} to come back, rnnscope stop {name} to end it\n")
+    except OSError:
+        if not hung_up():
+            raise
+        code = None
+    if app.signalled is not None or hung_up():
+        return app.signalled or EXIT_CODES[signal.SIGHUP]
     if code is None:
         return app.return_code or EXIT_FAILED
     return code

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import sys
+import termios
 import threading
 from collections.abc import Callable
 
@@ -25,6 +28,15 @@ def leave_on_signals(leave: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number, code in EXIT_CODES.items():
         loop.add_signal_handler(number, _leave, leave, code)
+
+
+def hung_up() -> bool:
+    """Whether the terminal that this process was started on is gone."""
+    try:
+        termios.tcgetattr(sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False
 
 
 def _leave(leave: Callable[[int], None], code: int) -> None:
