@@ -174,7 +174,7 @@ class Trainer:
         state = {
             "step": self.step,
             "chars": self.chars,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict()["state"],
             "carried": self.state,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
@@ -199,7 +199,7 @@ class Trainer:
         if state["text"] != self.corpus.sha256:
             raise UserError("the text is not the one this run was trained on; resume with the same text")
         self.step, self.chars = state["step"], state["chars"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
         self.state = tuple(tuple(s.to(self.device) for s in layer) for layer in state["carried"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and state["random_cuda"] is not None:
