@@ -56,7 +56,7 @@ def _loss(logits: Tensor, targets: Tensor, losses: Losses) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
 
 
-def exact_gradients(model: CharRNN, ids: Tensor, targets: Tensor, state: State, losses: Losses) -> list[list[State]]:
+def exact_gradients(model: CharRNN, ids: Tensor, targets: Tensor, state: State, losses: Losses) -> list[State]:
     """Return dL/dh_t (and dL/dc_t) as [t][layer][state], by autograd over the plain definition, one step at a time."""
     visited: list[State] = []
     logits = []
@@ -74,7 +74,7 @@ def exact_gradients(model: CharRNN, ids: Tensor, targets: Tensor, state: State, 
     loss = _loss(torch.stack(logits), targets, losses)
     loss.backward()  # type: ignore[no-untyped-call]
     model.zero_grad()
-    return [[tuple(_grad(tensor) for tensor in layer) for layer in at_t] for at_t in visited]
+    return [tuple(tuple(_grad(tensor) for tensor in layer) for layer in at_t) for at_t in visited]
 
 
 def _grad(tensor: Tensor) -> Tensor:

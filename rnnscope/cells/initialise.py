@@ -34,7 +34,7 @@ def initialise(cell: Cell, layer: nn.Module, scheme: str, gain: float, forget_bi
     """
     if scheme != "default":
         weight = layer.get_parameter("weight_hh_l0")
-        for block in weight.split(weight.shape[1]):
+        for block in weight.chunk(len(cell.gates)):
             _fill(block, scheme, gain)
         for name, parameter in layer.named_parameters():
             if name.startswith("bias_"):

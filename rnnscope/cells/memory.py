@@ -22,9 +22,26 @@ _lock = threading.Lock()
 _blocks: dict[tuple[int, torch.dtype], list[tuple[Tensor, int]]] = {}
 
 
-def _users(address: int) -> int:
-    """How many hold the storage at `address`, the block's own two references apart."""
-    return int(torch._C._storage_Use_Count(address)) - 2
+def _count(address: int) -> int:
+    return int(torch._C._storage_Use_Count(address))
+
+
+def _on(block: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return a tensor of its own on the block's storage: no view, so autograd sees no relation between two uses."""
+    tensor = torch.empty(0, dtype=block.dtype)
+    tensor.set_(block.untyped_storage(), 0, shape)  # type: ignore[call-overload]
+    return tensor
+
+
+def _idle() -> int:
+    """Return the count of a storage that nobody but its block holds (in torch 2.13 two: Python's wrapper counts)."""
+    block = torch.empty(1)
+    address = block.untyped_storage()._cdata
+    _on(block, (1,))
+    return _count(address)
+
+
+_IDLE = _idle() if _COUNTED else 0
 
 
 def take(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -35,15 +52,14 @@ def take(shape: tuple[int, ...], like: Tensor) -> Tensor:
     with _lock:
         kept = _blocks.setdefault((size, like.dtype), [])
         for block, address in kept:
-            if _users(address) == 0:
-                # A tensor of its own on the same storage: no view, so autograd sees no relation between two uses.
-                return torch.empty(0, dtype=like.dtype).set_(block.untyped_storage(), 0, shape)
+            if _count(address) == _IDLE:
+                return _on(block, shape)
         if held() + size * like.element_size() > LARGEST:
             _drop_free()
             kept = _blocks.setdefault((size, like.dtype), [])
         block = torch.empty(size, dtype=like.dtype)
         kept.append((block, block.untyped_storage()._cdata))
-        return torch.empty(0, dtype=like.dtype).set_(block.untyped_storage(), 0, shape)
+        return _on(block, shape)
 
 
 def take_like(like: Tensor) -> Tensor:
@@ -58,7 +74,7 @@ def held() -> int:
 
 def _drop_free() -> None:
     for key, kept in list(_blocks.items()):
-        _blocks[key] = [(block, address) for block, address in kept if _users(address)]
+        _blocks[key] = [(block, address) for block, address in kept if _count(address) != _IDLE]
 
 
 def flush_denormal() -> bool:

@@ -28,7 +28,7 @@ SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (abou
 def _onednn_available() -> bool:
     return (
         platform.machine() in ("x86_64", "AMD64")
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     )
@@ -162,7 +162,9 @@ class _Linear(torch.autograd.Function):
         else:
             y = torch.mm(rows.bfloat16(), weight.bfloat16().t()).float()
             y = y if bias is None else y.add_(bias)
-        return torch.ops.aten._unsafe_view(y, [*x.shape[:-1], weight.shape[0]])  # no view: scans write into it
+        # Not a view as far as autograd knows: a scan takes this memory over.
+        result: Tensor = torch.ops.aten._unsafe_view(y, [*x.shape[:-1], weight.shape[0]])
+        return result
 
     @staticmethod
     @once_differentiable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -70,11 +70,21 @@ def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor)
     return found[::-1]
 
 
-def summarise(norms: NDArray[np.floating]) -> tuple[events.Floats, ...]:
-    """Return mean, 10% and 90% quantile of log10 norm over the batch, and the fractions at the floor and bad.
+class Summary(NamedTuple):
+    """Over the batch, each (L, T) float32: mean, 10% and 90% quantile of log10 norm; fractions at the floor and bad."""
 
-    norms: (L, T, B). Each result (L, T) float32. Zero (or underflowed) norms count as floor, NaN and infinite ones
-    as bad; both are left out of mean and quantiles, which are NaN where nothing is left.
+    mean: events.Floats
+    low: events.Floats
+    high: events.Floats
+    floor: events.Floats
+    bad: events.Floats
+
+
+def summarise(norms: NDArray[np.floating]) -> Summary:
+    """Summarise norms (L, T, B) over the batch.
+
+    Zero (or underflowed) norms count as floor, NaN and infinite ones as bad; both are left out of mean and quantiles,
+    which are NaN where nothing is left.
     """
     bad = ~np.isfinite(norms)
     floor = norms == 0
@@ -86,7 +96,7 @@ def summarise(norms: NDArray[np.floating]) -> tuple[events.Floats, ...]:
     mean = np.where(np.isfinite(logs), logs, 0.0).sum(-1) / with_any
     results = [mean, *(_quantile(logs, with_any, q) for q in (0.1, 0.9))]
     results = [np.where(count > 0, result, np.nan) for result in results]
-    return tuple(x.astype(np.float32) for x in (*results, floor.mean(-1), bad.mean(-1)))
+    return Summary(*(x.astype(np.float32) for x in (*results, floor.mean(-1), bad.mean(-1))))
 
 
 def _quantile(ascending: NDArray[np.floating], count: NDArray[np.integer], q: float) -> NDArray[np.floating]:
@@ -97,7 +107,8 @@ def _quantile(ascending: NDArray[np.floating], count: NDArray[np.integer], q: fl
     low, high = (np.take_along_axis(ascending, k[..., None], -1)[..., 0] for k in (below, above))
     finite = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(finite, low, 0.0), np.where(finite, high, 0.0)
-    return low + (high - low) * (position - below)
+    result: NDArray[np.floating] = low + (high - low) * (position - below)
+    return result
 
 
 def _norms(gradients: Iterable[dict[str, Tensor]], name: str) -> NDArray[np.floating]:
@@ -116,6 +127,10 @@ def measure(
     reach, total = (summarise(_norms(gradients, "h")) for gradients in found)
     nothing = np.zeros((0, 0), np.float32)
     has_cell = "c" in model.cell.states
-    cell_reach, cell_total = (summarise(_norms(gradients, "c"))[0] if has_cell else nothing for gradients in found)
-    text = decode(ids[:, 0].cpu().numpy())
-    return events.Gradients(*reach, *total, cell_reach, cell_total, text, time.perf_counter() - start)
+    cell_reach, cell_total = (summarise(_norms(gradients, "c")).mean if has_cell else nothing for gradients in found)
+    return events.Gradients(
+        reach=reach.mean, reach_low=reach.low, reach_high=reach.high, reach_floor=reach.floor, reach_bad=reach.bad,
+        total=total.mean, total_low=total.low, total_high=total.high, total_floor=total.floor, total_bad=total.bad,
+        cell_reach=cell_reach, cell_total=cell_total,
+        text=decode(ids[:, 0].cpu().numpy()), seconds=time.perf_counter() - start,
+    )  # fmt: skip
