@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import Worker
 
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
@@ -59,12 +60,14 @@ class ScopeApp(App[int]):
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.folder = Path(folder)
         self.live = LiveScreen(self.folder.name)
-        self._mono = self.no_color if mono is None else mono
+        few_colours = self.no_color or self.console.color_system in (None, "standard")
+        self._mono = few_colours if mono is None else mono
         self._worker = worker
         self._poll_seconds = poll_seconds
         # One thread for everything that touches the recording: a slow disk never holds up the screen.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rnnscope-reader")
         self._source: Source | None = None
+        self._following: Worker[None] | None = None
         self._stopping = False
         self.left_running = False
         self.signalled: int | None = None  # exit code of the signal that ended it
@@ -86,10 +89,12 @@ class ScopeApp(App[int]):
         """Begin to read."""
         self.theme_changed_signal.subscribe(self, lambda _: self.live.show_look(self.look()))
         self.live.show_look(self.look())
-        self.run_worker(self._follow(), exit_on_error=True)
+        self._following = self.run_worker(self._follow(), exit_on_error=True)
 
     def on_unmount(self) -> None:
         """Let go of the recording."""
+        if self._following is not None:
+            self._following.cancel()
         if self._source is not None:
             self._thread.submit(self._source.close)
         self._thread.shutdown(wait=False)

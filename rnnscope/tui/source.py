@@ -15,7 +15,7 @@ from rnnscope.recording.reader import Reader
 from rnnscope.recording.records import Columns
 from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
-from rnnscope.tui.controls import Controls, describe
+from rnnscope.tui.controls import Controls
 from rnnscope.tui.recent import clip_rate, latest, no_recent, rates
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
@@ -134,8 +134,8 @@ class Source:
         if word == FAILED:
             return (f"failed: {state.detail}", *log_tail(self.folder))
         if word == INTERRUPTED:
-            reason = "the worker ended without a word; everything recorded is shown. Go on with:"
-            return (f"interrupted: {reason} rnnscope train --resume {self.folder}", *log_tail(self.folder))
+            reason = "interrupted: the worker ended without a word; everything recorded is shown."
+            return (f"{reason} Go on with: rnnscope train --resume {self.folder}", *log_tail(self.folder))
         return ()
 
     def _progress(self, state: RunState) -> Progress:
@@ -225,7 +225,7 @@ def marks(state: RunState) -> tuple[tuple[int, str], ...]:
         if isinstance(command, ScaleLearningRate):
             found[recorded.step] = (factor * command.factor, words)
         elif isinstance(command, SetClip):
-            found[recorded.step] = (factor, describe(command))
+            found[recorded.step] = (factor, "clip off" if command.threshold is None else f"clip {command.threshold:g}")
     return tuple(
         (step, " ".join(filter(None, (f"lr ×{factor:.3g}" if factor != 1 else "", words))))
         for step, (factor, words) in sorted(found.items())

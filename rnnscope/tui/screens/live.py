@@ -21,9 +21,10 @@ from rnnscope.tui.snapshot import Answered, Snapshot
 from rnnscope.tui.view import View, change, settle
 from rnnscope.tui.widgets.activations import ActivationsPanel
 from rnnscope.tui.widgets.gradient import GradientPanel
-from rnnscope.tui.widgets.header import Header, Mood, Notice
+from rnnscope.tui.widgets.header import Header, Mood
 from rnnscope.tui.widgets.keys import KeyLine
 from rnnscope.tui.widgets.loss import LossPanel
+from rnnscope.tui.widgets.notice import Notice
 from rnnscope.tui.widgets.panel import Panel
 from rnnscope.tui.widgets.sampling import SamplingPanel
 
@@ -105,7 +106,8 @@ class LiveScreen(Screen[None]):
             newest = replace(newest, controls=self._expected)
         self.header.show(newest, Mood(sent, frozen_at, self.trouble), look)
         notice = newest.notice if newest else ()
-        self.notice.show((*notice, *([self.trouble] if self.trouble and newest else [])), look)
+        lines = (*notice, *([self.trouble] if self.trouble and newest else []))
+        self.notice.show(lines, look, *self.app.size)
         self.keys.show(self.large or self.focused_panel(), look)
         for name, panel in self.panels.items():
             if not self.large or name == self.large:
@@ -147,6 +149,7 @@ class LiveScreen(Screen[None]):
             f"{columns}x{rows} is too small: make the terminal at least {SMALLEST[0]}x{SMALLEST[1]}"
         )
         self.query_one("#panels").set_class(rows < LOW, "-low")
+        self.distribute()
 
     def on_descendant_focus(self) -> None:
         """Show the keys of the panel that has the focus now."""

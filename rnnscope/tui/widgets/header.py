@@ -1,4 +1,4 @@
-"""The two lines on top: what runs, and how far it is. And the lines under them when something is wrong."""
+"""The two lines on top: what runs, and how far it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, PAUSED, STARTI
 from rnnscope.recording.state import INTERRUPTED
 from rnnscope.tui.look import Look
 from rnnscope.tui.snapshot import Snapshot
-from rnnscope.tui.strips import to_strip, to_strips
+from rnnscope.tui.strips import to_strip
 from rnnscope.tui.words import clock, percent, short
 
 Item: TypeAlias = tuple[int, Row]
@@ -171,30 +171,3 @@ class Header(Widget):
         """Return one of the lines (textual's line API)."""
         row = self._rows[y] if y < len(self._rows) else ()
         return to_strip(row, self.size.width, self._look.palette)
-
-
-class Notice(Widget):
-    """What went wrong: the reason, and the last lines of the worker's log. Takes no room while all is well."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self._lines: tuple[str, ...] = ()
-        self._look = Look()
-
-    def show(self, lines: tuple[str, ...], look: Look) -> None:
-        """Show `lines`, the first as the reason."""
-        if (lines, look) == (self._lines, self._look):
-            return
-        self._lines, self._look = lines, look
-        self.set_class(bool(lines), "-shown")
-        self.styles.height = max(len(lines), 1)
-        self.refresh(layout=True)
-
-    def render_line(self, y: int) -> Strip:
-        """Return one line (textual's line API)."""
-        palette, columns = self._look.palette, self.size.width
-        if y >= len(self._lines):
-            return to_strips([], columns, 1, palette)[0]
-        text = shorten(printable(self._lines[y]), columns - 2)
-        style = Style(fg=palette.bad, bold=True) if y == 0 else Style(fg=palette.faint)
-        return to_strip((Span(" "), Span(text, style)), columns, palette)
