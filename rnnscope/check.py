@@ -11,6 +11,8 @@ from rnnscope.errors import UserError
 from rnnscope.registry import CELLS
 
 FLOAT = 4  # bytes
+LONGEST_TEXT = 10**10  # characters of a generated text: fills any disk here
+LONGEST_SAMPLE = 100_000  # characters that a probe writes while training waits
 
 
 def check(config: Config, vocabulary_size: int | None = None) -> None:
@@ -26,13 +28,14 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
     _check_training(config.training)
     for name in ("gradients_every", "sample_every", "compare_every"):
         _at_least(name, getattr(config.probes, name), 0)
-    _at_least("sample_length", config.probes.sample_length, 1)
-    _at_least("compare_length", config.probes.compare_length, 1)
+    _between("sample_length", config.probes.sample_length, 1, LONGEST_SAMPLE)
+    _between("compare_length", config.probes.compare_length, 1, LONGEST_SAMPLE)
     _at_least("temperature", config.probes.temperature, 0)
     _between("probe_budget", config.probes.probe_budget, 0, 1)
     _at_least("recording_budget", config.probes.recording_budget, 0)
     _at_least("checkpoint_every", config.run.checkpoint_every, 0)
-    _at_least("length", config.text.length, 1)
+    _between("length", config.text.length, 1, LONGEST_TEXT)
+    _between("seed", config.run.seed, 0, 2**32 - 1)
     if config.run.threads is not None:
         _between("threads", config.run.threads, 1, 1024)
     if config.text.first is not None:
@@ -46,8 +49,8 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
 def _check_model(model: ModelConfig) -> None:
     if model.cell not in CELLS:
         close = difflib.get_close_matches(model.cell, CELLS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"--cell {model.cell}: unknown cell{hint} Use one of: {', '.join(CELLS)}")
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UserError(f"--cell {model.cell}: unknown cell{hint}; use one of: {', '.join(CELLS)}")
     for name in ("layers", "hidden", "embedding"):
         _at_least(name, getattr(model, name), 1)
     _finite("gain", model.gain)
@@ -96,18 +99,16 @@ def _at_least(name: str, value: float, low: float) -> None:
 
 def _between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise UserError(f"{_flag(name)} {value}: must be between {low:g} and {high:g}")
+        raise UserError(f"{_flag(name)} {value}: must be between {low:,} and {high:,}")
 
 
 def parameters(model: ModelConfig, vocabulary_size: int) -> int:
     """Return the number of parameters."""
     rows = len(CELLS[model.cell].gates) * model.hidden
     inputs = vocabulary_size if model.one_hot else model.embedding
-    count = 0 if model.one_hot else vocabulary_size * model.embedding
-    for _ in range(model.layers):
-        count += rows * (inputs + model.hidden + 2)
-        inputs = model.hidden
-    return count + vocabulary_size * (model.hidden + 1)
+    first = 0 if model.one_hot else vocabulary_size * model.embedding
+    layers = rows * (inputs + model.hidden + 2) + (model.layers - 1) * rows * (2 * model.hidden + 2)
+    return first + layers + vocabulary_size * (model.hidden + 1)
 
 
 def estimated_bytes(config: Config, vocabulary_size: int) -> int:

@@ -48,6 +48,8 @@ def prepare_new(config: Config, *, headless: bool) -> Path:
         UserError: bad options or input; nothing was written.
     """
     check(config)
+    if not all(config.texts):
+        raise UserError("a text's name is empty; name a file or folder, or leave it out for the built-in play")
     config = dataclasses.replace(config, texts=absolute_texts(config.texts))
     stateful = config.text.batches == "stateful"
     if headless or not all(text in BUILTIN for text in config.texts):

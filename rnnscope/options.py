@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 import tomllib
 import types
@@ -140,16 +141,18 @@ def parse(kind: type[T], command: str, arguments: list[str], default: T | None =
 
 
 def _one_line(box: str, command: str) -> str:
-    """Shorten tyro's boxed complaint to its first sentences."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    message: list[str] = []
-    for line in lines:
-        if set(line) <= {"─"}:
-            break
-        message.append(line)
-    hint = re.search(r"Perhaps you meant:\s*│\s*│\s*(--[\w-]+)", box)
+    """Shorten tyro's complaint, a box of lines (or dashes, where stdout is not UTF-8), to its first sentences."""
+    lines = [line.strip("│ ") for line in box.splitlines()][1:]  # without the title
+    if lines and _is_rule(lines[0]):
+        del lines[0]
+    message = " ".join(itertools.takewhile(lambda line: not _is_rule(line), lines)).rstrip(".")
+    hint = re.search(r"Perhaps you meant:[\s│]*(--[\w-]+)", box)
     meant = f" (did you mean {hint[1]}?)" if hint else ""
-    return f"{' '.join(message)}{meant}; see rnnscope {command} --help"
+    return f"{message}{meant}; see rnnscope {command} --help"
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= set("─-")
 
 
 def read_toml(path: str) -> dict[str, Any]:
@@ -173,6 +176,9 @@ def read_toml(path: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in given.items():
         # [run] is a section and `run` an option: a table is always a section.
+        if isinstance(value, dict) and key not in homes.values():
+            sections = ", ".join(dict.fromkeys(homes.values()))
+            raise UserError(f"--config {path}: there is no section [{key}]; the sections are {sections}")
         items = value.items() if isinstance(value, dict) else [(key, value)]
         for name, item in items:
             option = name.replace("-", "_")
@@ -190,6 +196,8 @@ def merged(config: Config, changes: dict[str, Any]) -> Config:
     values: dict[str, Any] = {}
     for section, options in changes.items():
         if section == "texts":
+            if not (isinstance(options, list) and options and all(isinstance(text, str) for text in options)):
+                raise UserError(f"--config: texts = {options!r} does not fit; it takes one name or a list of names")
             values[section] = tuple(options)
             continue
         for name, value in options.items():
