@@ -94,7 +94,7 @@ def _finite(name: str, value: float) -> None:
 
 def _at_least(name: str, value: float, low: float) -> None:
     if not (math.isfinite(value) and value >= low):
-        raise UserError(f"{_flag(name)} {value}: must be at least {low:g}")
+        raise UserError(f"{_flag(name)} {value}: must be a number, at least {low:g}")
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rnnscope.charts.text import printable
 from rnnscope.recording import events as e
 
 LINE_EVERY = 1.0  # seconds between two lines, plain or JSON
@@ -71,7 +72,7 @@ class JsonLines:
         if isinstance(event, e.Validation):
             self._write(event.loss)
         elif isinstance(event, e.Status) and event.detail and event.state != e.FAILED:
-            print(f"rnnscope: {event.detail}", file=sys.stderr)
+            print(f"rnnscope: {printable(event.detail)}", file=sys.stderr)
 
     def _write(self, validation: float | None) -> None:
         row = self._row
@@ -109,7 +110,7 @@ class PlainLines:
 
     def _say(self, line: str) -> None:
         self._bar.clear()
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(printable(line) + "\n")
         sys.stdout.flush()
 
     def updated(self, row: e.StepRow) -> None:
@@ -147,10 +148,14 @@ class PlainLines:
                 bits = event.loss / math.log(2)
                 self._say(f"step {step:>7,}  validation {event.loss:.4f} nats/char = {bits:.3f} bits{best}")
             case e.Status() if event.detail and event.state != e.FAILED:
+                self._last()
                 self._say(event.detail)
+
+    def _last(self) -> None:
+        if self._row is not None and self._row.step != self._written:
+            self._line()
 
     def close(self) -> None:
         """Report the last step, if no line has, and remove the bar."""
-        if self._row is not None and self._row.step != self._written:
-            self._line()
+        self._last()
         self._bar.close()

@@ -6,8 +6,11 @@ import dataclasses
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from rnnscope.charts.text import printable
 from rnnscope.check import check
 from rnnscope.config import Config, to_dict
 from rnnscope.corpus import absolute_texts, check_windows, load
@@ -18,9 +21,14 @@ from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import find_run, next_name, request_stop
 from rnnscope.recording.writer import Writer
+from rnnscope.saved import check_checkpoint, saved_steps, weights_name
 
 STOP_PATIENCE = 15.0  # seconds that `rnnscope stop` waits for the worker's last checkpoint
-RESUMABLE = ("training", "probes", "run")  # sections that a resumed run may change
+FIXED: dict[str, tuple[str, ...]] = {
+    "training": ("batch", "bptt", "optimizer"),
+    "run": ("run", "seed", "precision", "kernel"),
+}
+"""Options that a resumed run must keep, besides those of the text and the model: what was saved depends on them."""
 
 
 def defaults(interface: Interface) -> tuple[Train, Path | None]:
@@ -68,16 +76,20 @@ def prepare_resume(folder: Path, config: Config) -> None:
     """Check that the run can go on with `config`, and record it.
 
     Raises:
-        UserError: another worker holds the run, or text or model were changed.
+        UserError: another worker holds the run, an option that cannot change was changed, the text is another now,
+            or the newest checkpoint cannot be used; nothing was written.
     """
     check(config)
-    _check_device(config)
+    config = dataclasses.replace(config, texts=absolute_texts(config.texts))
     with Reader(folder) as reader:
-        before = reader.config
-    for section in ("texts", "text", "model"):
-        old, new = getattr(before, section), getattr(config, section)
-        if old != new:
-            raise UserError(f"--resume: {_changed(section, old, new)} cannot change; start a new run for that")
+        before, meta = reader.config, reader.meta
+    changed = _changed(before, config)
+    if changed:
+        raise UserError(f"--resume: {', '.join(changed)} cannot change; start a new run for that")
+    if live(folder):
+        raise UserError(f"{folder} is being trained already; rnnscope watch {folder} shows it")
+    _check_device(config)
+    _check_saved(folder, config, meta)
     writer = Writer.open(folder)
     try:
         writer.set_meta(config=to_dict(config))
@@ -85,11 +97,25 @@ def prepare_resume(folder: Path, config: Config) -> None:
         writer.close()
 
 
-def _changed(section: str, old: object, new: object) -> str:
-    if section == "texts" or not dataclasses.is_dataclass(old):
-        return "the texts"
-    names = [field.name for field in dataclasses.fields(old) if getattr(old, field.name) != getattr(new, field.name)]
-    return ", ".join("--" + name.replace("_", "-") for name in names)
+def _changed(before: Config, after: Config) -> list[str]:
+    """Return what differs of the things that must not."""
+    found = ["the texts"] if before.texts != after.texts else []
+    for section in ("text", "model", *FIXED):
+        old, new = getattr(before, section), getattr(after, section)
+        names = FIXED.get(section) or [field.name for field in dataclasses.fields(old)]
+        found += ["--" + name.replace("_", "-") for name in names if getattr(old, name) != getattr(new, name)]
+    return found
+
+
+def _check_saved(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
+    """Check text and newest checkpoint, if the run has come so far as to have one."""
+    steps = saved_steps(folder)
+    if not steps:
+        return
+    corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
+    if meta.get("sha256", corpus.sha256) != corpus.sha256:
+        raise UserError(f"{corpus.name} is not the text this run was trained on; put that back, or start a new run")
+    check_checkpoint(folder / weights_name(steps[-1]), config.model, len(corpus.vocabulary))
 
 
 def _check_builtin(config: Config, stateful: bool) -> None:
@@ -126,7 +152,7 @@ def _progress(what: str, share: float | None) -> None:
     """Show a long preparation on one line of stderr."""
     percent = "" if share is None else f" {share:4.0%}"
     end = "\n" if share is not None and share >= 1 else ""
-    print(f"\r\x1b[K{what}{percent}", end=end, file=sys.stderr, flush=True)
+    print(f"\r\x1b[K{printable(what)}{percent}", end=end, file=sys.stderr, flush=True)
 
 
 def spawn_worker(folder: Path) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnnscope.charts.text import cells, crop, printable
 from rnnscope.headless import finite
 
 
@@ -24,15 +25,16 @@ def runs(root: Path, *, as_json: bool) -> Iterator[str]:
             yield json.dumps(values, allow_nan=False)
         return
     if not found:
-        yield f"no runs under {root}; start one with: rnnscope train"
+        yield f"no runs under {printable(str(root))}; start one with: rnnscope train"
         return
-    wide = max(len(run.name) for run in found)
+    names = [printable(run.name) for run in found]
+    wide = max(map(cells, names))
     yield f"  {'name':<{wide}}  {'state':<11}  {'step':>9}  {'epoch':>6}  {'loss':>6}  {'valid.':>6}  {'MB':>6}  text"
-    for run in found:
+    for run, name in zip(found, names, strict=True):
         mark = "●" if run.live else " "
         yield (
-            f"{mark} {run.name:<{wide}}  {run.state:<11}  {run.step:>9,}  {_number(run.epoch, 2)}  "
-            f"{_number(run.loss, 3)}  {_number(run.validation, 3)}  {run.size / 1e6:>6.1f}  {run.text}"
+            f"{mark} {crop(name, wide)}  {run.state:<11}  {run.step:>9,}  {_number(run.epoch, 2)}  "
+            f"{_number(run.loss, 3)}  {_number(run.validation, 3)}  {run.size / 1e6:>6.1f}  {printable(run.text)}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from rnnscope.charts.text import printable
 from rnnscope.config import Config
 from rnnscope.corpus import Vocabulary
 from rnnscope.errors import UserError
@@ -55,8 +57,19 @@ def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, see
         UserError: the prompt holds characters that the model never saw; they are named.
     """
     model, vocabulary = loaded.model, loaded.vocabulary
-    given = torch.from_numpy(vocabulary.encode(prompt or default_prompt(vocabulary)))[:, None]
+    given = torch.from_numpy(vocabulary.encode_prompt(prompt or default_prompt(vocabulary)))[:, None]
     logits, state, _ = model.trace(given, model.initial_state(1))
     generator = generator_for(device_of(model), seed)
     for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length):
         yield vocabulary.decode(ids.numpy())
+
+
+def as_output(characters: Iterator[str], bytes_mode: bool, *, terminal: bool) -> Iterator[bytes]:
+    """Yield what to write to stdout: to a terminal only what it will not obey, elsewhere the exact text or bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for character in characters:
+        raw = character.encode("latin-1") if bytes_mode else character.encode("utf-8", "surrogatepass")
+        if terminal:
+            text = decoder.decode(raw) if bytes_mode else character
+            raw = "".join(symbol if symbol in "\n\t" else printable(symbol) for symbol in text).encode()
+        yield raw

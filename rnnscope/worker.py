@@ -195,7 +195,7 @@ class Session:
         return EXIT_OK
 
     def _fail(self, reason: str, code: int) -> int:
-        print(f"rnnscope: {reason}", file=sys.stderr)
+        print(f"rnnscope: {one_line(reason)}", file=sys.stderr)
         with contextlib.suppress(RunFailed):  # a full disk cannot take the news either; worker.log and stderr have it
             self._status(e.FAILED, reason)
             self.writer.flush(force=True)
@@ -365,6 +365,11 @@ def started(trainer: Trainer, corpus: Corpus, kernel: str, precision: str) -> e.
     )
 
 
+def one_line(reason: str) -> str:
+    """Return `reason` without line ends and whatever else a terminal would obey: headless, stderr may be one."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(reason.split()))
+
+
 def versions() -> dict[str, Any]:
     """Return the versions that a run was made with."""
     return {
@@ -386,7 +391,7 @@ def main(arguments: list[str]) -> int:
     try:
         return Session(Path(arguments[0])).run()
     except UserError as error:
-        print(f"rnnscope: {error}", file=sys.stderr)
+        print(f"rnnscope: {one_line(str(error))}", file=sys.stderr)
         return EXIT_USAGE
 
 

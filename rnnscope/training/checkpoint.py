@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnscope.errors import RunFailed, UserError
+from rnnscope.saved import BEST, OTHERWISE, saved_steps, state_path, weights_name
 
-WEIGHTS = re.compile(r"step-(\d+)\.safetensors")
-BEST = "best.safetensors"
-
-
-def weights_name(step: int) -> str:
-    """Return the file name of the weights after `step` updates."""
-    return f"step-{step}.safetensors"
-
-
-def state_path(weights: Path) -> Path:
-    """Return the training-state file that belongs to a weights file."""
-    return weights.with_name(weights.name.removesuffix(".safetensors") + ".state.safetensors")
+__all__ = [
+    "BEST", "flatten", "load_state", "load_weights", "save_state", "save_weights", "saved_steps", "state_path",
+    "unflatten", "weights_name", "write_atomically",
+]  # fmt: skip
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -105,12 +97,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         UserError: missing, unreadable, truncated or not safetensors.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; give another checkpoint of the run") from error
+        raise UserError(f"{path} is missing; {OTHERWISE}") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is corrupt or truncated ({error}); give another checkpoint of the run") from error
+        raise UserError(f"{path} is corrupt or truncated ({error}); {OTHERWISE}") from error
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -119,9 +111,9 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state = unflatten(json.loads(metadata["state"]), tensors)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} holds no training state; give another checkpoint of the run") from error
+        raise UserError(f"{path} holds no training state; {OTHERWISE}") from error
     if not isinstance(state, dict):
-        raise UserError(f"{path} holds no training state; give another checkpoint of the run")
+        raise UserError(f"{path} holds no training state; {OTHERWISE}")
     return state
 
 
@@ -141,10 +133,3 @@ def load_weights(model: nn.Module, path: Path) -> None:
                 f"the model wants {wanted.get(name, 'nothing of that name')}"
             )
     model.load_state_dict(tensors)
-
-
-def saved_steps(folder: Path) -> list[int]:
-    """Return the steps of all whole checkpoints (weights and state) in `folder`, oldest first."""
-    found = (WEIGHTS.fullmatch(path.name) for path in folder.iterdir())
-    steps = sorted(int(match.group(1)) for match in found if match)
-    return [step for step in steps if state_path(folder / weights_name(step)).exists()]

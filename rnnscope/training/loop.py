@@ -25,6 +25,7 @@ from rnnscope.config import Config
 from rnnscope.corpus import Batches, Corpus, make_batches
 from rnnscope.errors import UserError
 from rnnscope.model import CharRNN, State
+from rnnscope.saved import OTHERWISE
 from rnnscope.training import checkpoint
 from rnnscope.training.optimisers import make_optimizer
 from rnnscope.training.schedule import scheduled_lr
@@ -196,8 +197,15 @@ class Trainer:
         """
         state = checkpoint.load_state(checkpoint.state_path(weights))
         checkpoint.load_weights(self.model, weights)
-        if state["text"] != self.corpus.sha256:
+        if state.get("text") != self.corpus.sha256:
             raise UserError("the text is not the one this run was trained on; resume with the same text")
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            path = checkpoint.state_path(weights)
+            raise UserError(f"{path} does not fit the run ({error!r}); {OTHERWISE}") from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.step, self.chars = state["step"], state["chars"]
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
         self.state = tuple(tuple(s.to(self.device) for s in layer) for layer in state["carried"])
