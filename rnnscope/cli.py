@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope import __version__
+from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def stop(arguments: list[str]) -> int:
     from rnnscope.recording.runs import find_run
 
     folder = find_run(asked.run, Path(options.RUNS))
-    print(launch.stop(folder))
+    print(printable(launch.stop(folder)))
     return EXIT_OK
 
 
@@ -96,12 +97,14 @@ def sample(arguments: list[str]) -> int:
         raise UserError(f"--temperature {asked.temperature}: must be zero or a positive number")
     if asked.length < 1:
         raise UserError(f"--length {asked.length}: must be at least 1")
-    from rnnscope.loading import load_run, write_text
+    from rnnscope.loading import as_output, load_run, write_text
     from rnnscope.recording.runs import find_run
 
     loaded = load_run(find_run(asked.run, Path(options.RUNS)), best=asked.best)
-    for character in write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed):
-        print(character, end="", flush=True)
+    written = write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed)
+    for piece in as_output(written, loaded.vocabulary.bytes_mode, terminal=sys.stdout.isatty()):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
     print()
     return EXIT_OK
 
@@ -118,10 +121,9 @@ def texts(arguments: list[str]) -> int:
 
 def verify(arguments: list[str]) -> int:
     """Check the gradients against step-by-step autograd on this device."""
-    if _wants_help(arguments):
-        from rnnscope.checking import verify_parser
+    from rnnscope.arguments import verify_parser
 
-        verify_parser().parse_args(arguments)
+    verify_parser().parse_args(arguments)  # --help and mistakes are answered before torch is imported
     from rnnscope.verify import main
 
     return main(arguments)
@@ -129,17 +131,16 @@ def verify(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Measure training throughput against bare torch.nn on this device."""
-    if _wants_help(arguments):
-        from rnnscope.checking import bench_parser
+    from rnnscope.arguments import bench_parser
 
-        bench_parser().parse_args(arguments)
+    asked = bench_parser(screen=True).parse_args(arguments)
+    if asked.ui:
+        from rnnscope import bench_ui
+
+        return bench_ui.main(as_json=asked.json, seconds=asked.seconds)
     from rnnscope.bench import main
 
     return main(arguments)
-
-
-def _wants_help(arguments: list[str]) -> bool:
-    return any(word in ("-h", "--help") for word in arguments)
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -181,10 +182,10 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"there is no command {name!r}; use one of: {', '.join(COMMANDS)}")
         return COMMANDS[name](rest)
     except UserError as error:
-        print(f"rnnscope: {error}", file=sys.stderr)
+        print(f"rnnscope: {printable(str(error))}", file=sys.stderr)
         return EXIT_USAGE
     except RunFailed as error:
-        print(f"rnnscope: {error}", file=sys.stderr)
+        print(f"rnnscope: {printable(str(error))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
