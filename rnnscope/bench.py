@@ -11,7 +11,6 @@ Ratios are of medians, above 1 where ours is faster. Needs torch, numpy and safe
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope import errors
+from rnnscope.arguments import bench_parser
 from rnnscope.cells.memory import flush_denormal
 from rnnscope.config import ModelConfig, ProbeConfig, TrainingConfig
 from rnnscope.model import CharRNN, resolve_kernel
@@ -260,12 +260,7 @@ def measure_bf16(setting: Setting, seconds: float, device: torch.device) -> Bf16
 
 def main(argv: list[str] | None = None) -> int:
     """Run the bench and print a table or JSON; return the exit status."""
-    parser = argparse.ArgumentParser(prog="rnnscope bench", description="Time training beside bare torch.nn.")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--seconds", type=float, default=15.0, help="measuring time for each case (default: 15)")
-    parser.add_argument("--threads", type=int, help="CPU threads for torch (default: torch's own choice)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or mps (default: cpu)")
-    options = parser.parse_args(argv)
+    options = bench_parser().parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
     flush_denormal()

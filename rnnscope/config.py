@@ -211,7 +211,7 @@ def from_dict(values: dict[str, Any]) -> Config:
         given = values.get(section.name, {})
         if not isinstance(given, dict):
             raise UserError(f"configuration: [{section.name}] must be a table of options")
-        kind = type(section.default)
+        kind: Any = type(section.default)
         known = {field.name for field in dataclasses.fields(kind)}
         sections[section.name] = kind(**{key: value for key, value in given.items() if key in known})
     return Config(**sections)

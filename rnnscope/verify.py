@@ -8,7 +8,6 @@ how wrong `output.retain_grad()` is, which many programs take for the same thing
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import math
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnscope import errors, registry
+from rnnscope.arguments import verify_parser
 from rnnscope.config import ModelConfig
 from rnnscope.errors import UserError
 from rnnscope.model import FUSED_CELLS, CharRNN, State
@@ -197,10 +197,7 @@ def _table(cases: list[Case]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the check; return the exit status: 0, 1 if a case failed, 2 for a device that is not there."""
-    parser = argparse.ArgumentParser(prog="rnnscope verify", description="Check the instrument on this device.")
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, cuda:N or mps (default: cpu)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args(argv)
+    options = verify_parser().parse_args(argv)
     try:
         cases = run(options.device)
     except UserError as error:
