@@ -24,7 +24,7 @@ from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
 from rnnscope.recording.commands import Command, Stop
 from rnnscope.tui.actions import ACTIONS, GROUPS
 from rnnscope.tui.controls import describe
-from rnnscope.tui.look import PALETTES, Look, theme
+from rnnscope.tui.look import PALETTES, Look, look_of, theme
 from rnnscope.tui.messages import Asked
 from rnnscope.tui.screens.live import LiveScreen
 from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
@@ -54,8 +54,12 @@ class ScopeApp(App[int]):
         *,
         mono: bool | None = None,
         poll_seconds: float = POLL_SECONDS,
+        started_at: float | None = None,
     ) -> None:
-        """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal."""
+        """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal.
+
+        started_at: time.monotonic() when the command was given; `first_frame` is counted from there.
+        """
         # Textual would turn colours into greys; NO_COLOR asks for none at all, and native colours give just that.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.folder = Path(folder)
@@ -63,6 +67,8 @@ class ScopeApp(App[int]):
         few_colours = self.no_color or self.console.color_system in (None, "standard")
         self._mono = few_colours if mono is None else mono
         self._worker = worker
+        self._started_at = time.monotonic() if started_at is None else started_at
+        self.first_frame: float | None = None  # seconds until something was on the screen
         self._poll_seconds = poll_seconds
         # One thread for everything that touches the recording: a slow disk never holds up the screen.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rnnscope-reader")
@@ -89,7 +95,11 @@ class ScopeApp(App[int]):
         """Begin to read."""
         self.theme_changed_signal.subscribe(self, lambda _: self.live.show_look(self.look()))
         self.live.show_look(self.look())
+        self.call_after_refresh(self._note_first_frame)
         self._following = self.run_worker(self._follow(), exit_on_error=True)
+
+    def _note_first_frame(self) -> None:
+        self.first_frame = time.monotonic() - self._started_at
 
     def on_unmount(self) -> None:
         """Let go of the recording."""
@@ -101,8 +111,7 @@ class ScopeApp(App[int]):
 
     def look(self) -> Look:
         """Return colours and glyphs for the theme chosen."""
-        palette = PALETTES.get(self.theme) or next(iter(PALETTES.values()))
-        return Look(palette, self._mono)
+        return look_of(self.theme, self._mono)
 
     async def _follow(self) -> None:
         """Read the recording again and again, off this thread, and hand what was found to the screen."""
@@ -241,7 +250,7 @@ def run(folder: Path, *, owns_worker: subprocess.Popen[bytes] | None = None, sta
     owns_worker: the process just started to train it, None to watch. started_at: time.monotonic() at the start of
     the command, for measuring the time to the first frame.
     """
-    app = ScopeApp(folder, owns_worker)
+    app = ScopeApp(folder, owns_worker, started_at=started_at)
     try:
         code = app.run()
         if app.left_running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.theme import Theme
 
@@ -19,6 +19,15 @@ class Look:
 
     palette: Palette = DARK
     mono: bool = False
+
+
+def look_of(name: str, mono: bool) -> Look:
+    """Return the look of a theme; with few colours the lesser ones (curves, warnings) become plain text."""
+    palette = PALETTES.get(name, DARK)
+    if mono:
+        plain = palette.foreground
+        palette = replace(palette, lines=(plain,) * len(palette.lines), warn=plain)
+    return Look(palette, mono)
 
 
 def _hex(rgb: RGB) -> str:

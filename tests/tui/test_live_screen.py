@@ -44,7 +44,7 @@ async def test_header_four_panels_and_keys(finished: Path, size: tuple[int, int]
         assert all(len(line) == size[0] for line in lines)
         for expected in ("rnnscope", "shakespeare.txt", "lstm 2×32", "✓ finished", "step 300/10,000", "val 2.4"):
             assert expected in text
-        for expected in ("● validation", "layer 1", "‖∂L_T/∂h_t‖₂", "reach", "unit", "forcing │ free running"):
+        for expected in ("● validation", "layer 1", "‖∂L_T/∂h_t‖", "reach", "unit", "forcing │ free running"):
             assert expected in text
         assert "space pause" in lines[-1]
         assert lines[-1].rstrip().endswith("q quit")
@@ -65,7 +65,7 @@ async def test_the_gradient_says_what_it_is(finished: Path) -> None:
         await pilot.press("r")
         text = panel_text(pilot, "gradient")
         assert "total: L = all losses of the window · nats, per sample, before clipping" in text
-        assert "‖∂L/∂h_t‖₂" in text
+        assert "‖∂L/∂h_t‖" in text
         assert "floor" not in text
 
 
@@ -140,6 +140,14 @@ async def test_nothing_is_redrawn_that_has_not_changed(training: Writer) -> None
         await pilot.pause(0.1)
         assert {name: panel(pilot, name).paints for name in names} == settled
     training.close()
+
+
+async def test_the_first_frame_is_timed_and_waits_for_nothing(tmp_path: Path) -> None:
+    app = ScopeApp(tmp_path / "nothing", mono=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.first_frame is not None)
+        assert app.first_frame is not None
+        assert 0 < app.first_frame < 10
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

@@ -29,15 +29,15 @@ TEXTS: dict[Group, str] = {
         "marks: moments when somebody changed a setting. The axis is fixed and only grows in visible steps."
     ),
     "gradient": (
-        "How strongly a hidden state h_t influences the loss, that is the length of the gradient of the loss with "
-        "respect to h_t, as a power of ten: -3 means 0.001. One line for each layer; the band holds 80% of the "
-        "sequences of the batch. Reach: only the loss of the last character is looked at, and the state so many "
-        "characters before it (the lag). A line that falls steeply is a vanishing gradient: the network cannot "
-        "learn that something long ago mattered. A line that rises is an exploding one. Total: the losses of all "
-        "characters of the window together; this curve is nearly flat even when the reach fades. Both are "
-        "measured before clipping. Clip tells how often the gradient of a step was longer than the threshold, and "
-        "by how much it was then shortened on average. A value that is exactly zero, or too small for the "
-        "computer's numbers, lies on the line marked as floor."
+        "How strongly a hidden state h_t influences the loss, that is the length (Euclidean norm) of the gradient "
+        "of the loss with respect to h_t, as a power of ten: -3 means 0.001. One line for each layer; the band "
+        "holds 80% of the sequences of the batch. Reach: only the loss of the last character is looked at, and "
+        "the state so many characters before it (the lag). A line that falls steeply is a vanishing gradient: the "
+        "network cannot learn that something long ago mattered. A line that rises is an exploding one. Total: the "
+        "losses of all characters of the window together; this curve is nearly flat even when the reach fades. "
+        "Both are measured before clipping. Clip tells how often the gradient of a step was longer than the "
+        "threshold, and by how much it was then shortened on average. A value that is exactly zero, or too small "
+        "for the computer's numbers, lies on the line marked as floor."
     ),
     "activations": (
         "A text that the network has just written, each character coloured by the value that one unit of its "

@@ -72,10 +72,10 @@ class GradientPanel(Panel):
         """Draw the curves of the kind chosen."""
         gradients, step, kind = self.inputs if self.inputs else (None, 0, "reach")
         kind = str(kind)
-        norm = "‖∂L_T/∂h_t‖₂" if kind == "reach" else "‖∂L/∂h_t‖₂"
-        room = width - 6 - (9 if width < NARROW else 14)  # what `note` needs
-        heading = longest(room - len(norm) - 1, self.heading, "gradient", "grad")
-        details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀ {norm}", norm)
+        norm = "‖∂L_T/∂h_t‖" if kind == "reach" else "‖∂L/∂h_t‖"
+        room = width - 6 - (8 if width < NARROW else 14)  # what `note` needs
+        heading = longest(room - len(norm) - 6, self.heading, "gradient", "grad")
+        details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀{norm}", norm)
         title = self.title(details, heading=heading)
         if not isinstance(gradients, Gradients):
             rows = self.waiting("waiting for the first measurement of the gradient …", width, height)

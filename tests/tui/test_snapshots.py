@@ -1,0 +1,27 @@
+"""The whole screen as literal text. After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/tui/test_snapshots.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import make_fake_run
+from tests.tui.screen import drawn, opened, panel, until
+
+FOLDER = Path(__file__).parent / "snapshots"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "mono"), [("80x24", (80, 24), False), ("120x40", (120, 40), False), ("mono", (120, 40), True)]
+)
+async def test_a_finished_run(tmp_path: Path, name: str, size: tuple[int, int], mono: bool) -> None:
+    make_fake_run(tmp_path / "run", steps=300)
+    async with opened(tmp_path / "run", size, mono=mono) as pilot:
+        await until(pilot, lambda: all(panel(pilot, p).paints for p in ("loss", "gradient", "activations", "sampling")))
+        text = "\n".join(line.rstrip() for line in drawn(pilot).split("\n")) + "\n"
+    saved = FOLDER / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        saved.write_text(text, encoding="utf-8")
+    assert text == saved.read_text(encoding="utf-8")
