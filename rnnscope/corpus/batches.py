@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
+import os
+import weakref
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,9 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.errors import UserError
-
-RESIDENT_BYTES = 512 << 20  # of a memory-mapped text: what may stay mapped before all of it is let go
-FAULT_BYTES = 2 << 20  # what a kernel maps at most around one touched byte
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,34 @@ class Window:
 def needed_characters(batch: int, bptt: int, stateful: bool) -> int:
     """Return how long the training part must be for one window: the last target lies one character further."""
     return (batch * bptt if stateful else bptt) + 1
+
+
+class Rows:
+    """Reads stretches of ids from many places at once, whether the ids are in memory or in a file.
+
+    A memory-mapped text is read with pread from its file: a kernel maps up to 2 MB around each byte that is touched
+    through the map, so random windows would soon hold the whole text in memory.
+    """
+
+    def __init__(self, ids: NDArray[np.unsignedinteger]) -> None:
+        """Read from `ids` (N,)."""
+        self._ids = np.asarray(ids)  # a plain array: indexing np.memmap costs more
+        self._file = None
+        if isinstance(ids, np.memmap) and ids.filename is not None:
+            self._file = os.open(ids.filename, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
+            file_begin = np.frombuffer(ids._mmap, np.uint8)  # type: ignore[attr-defined]  # maps it from byte 0 on
+            self._begin = ids.ctypes.data - file_begin.ctypes.data
+
+    def read(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return ids[start : start + length] for each of B starts, int64 (length, B)."""
+        if self._file is None:
+            return self._ids[starts + np.arange(length)[:, None]].astype(np.int64)
+        size = self._ids.itemsize
+        read = [os.pread(self._file, length * size, start) for start in (self._begin + starts * size).tolist()]
+        columns = np.frombuffer(b"".join(read), self._ids.dtype).reshape(len(starts), length)
+        rows: NDArray[np.int64] = np.ascontiguousarray(columns.T, np.int64)
+        return rows
 
 
 class Batches:
@@ -62,9 +88,8 @@ class Batches:
         needed = needed_characters(batch, bptt, mode == "stateful")
         if len(ids) < needed:
             raise UserError(f"one window needs {needed:,} characters, there are {len(ids):,}: lower --batch or --bptt")
-        self._ids = np.asarray(ids)  # a plain array: indexing np.memmap costs more
-        mapped = isinstance(ids, np.memmap) and ids.nbytes > RESIDENT_BYTES
-        self._map: mmap.mmap | None = getattr(ids, "_mmap", None) if mapped else None
+        self._rows = Rows(ids)
+        self._length = len(ids)
         self._stateful = mode == "stateful"
         self._batch, self._bptt = batch, bptt
         self._random = np.random.default_rng(seed)
@@ -72,15 +97,13 @@ class Batches:
         self._offset = 0
         # T-1 characters are spared, where there are enough, so that the offset has at least T values.
         self._windows = max(1, (len(ids) - bptt) // (batch * bptt))
-        self._rows = np.arange(bptt + 1)[:, None]
-        self._forget_every = max(1, RESIDENT_BYTES // (FAULT_BYTES * batch))
 
     @property
     def steps_per_epoch(self) -> float:
         """Training steps in one pass over the training part."""
         if self._stateful:
             return float(self._windows)
-        return (len(self._ids) - 1) / (self._batch * self._bptt)
+        return (self._length - 1) / (self._batch * self._bptt)
 
     def next(self) -> Window:
         """Return the next window."""
@@ -88,26 +111,28 @@ class Batches:
         if self._stateful:
             starts = self._stream_starts(fresh)
         else:
-            starts = self._random.integers(0, len(self._ids) - self._bptt, self._batch)
-        ids = self._ids[self._rows + starts].astype(np.int64)
+            starts = self._random.integers(0, self._length - self._bptt, self._batch)
+        ids = self._rows.read(starts, self._bptt + 1)
         self._step += 1
-        if self._map is not None and self._step % self._forget_every == 0:
-            self._map.madvise(mmap.MADV_DONTNEED)
         return Window(ids[:-1], ids[1:], fresh, self._step / self.steps_per_epoch)
 
     def _stream_starts(self, new_epoch: bool) -> NDArray[np.int64]:
         length = self._windows * self._bptt  # of a stream
         if new_epoch:
-            self._offset = int(self._random.integers(0, len(self._ids) - self._batch * length))
+            self._offset = int(self._random.integers(0, self._length - self._batch * length))
         begin = self._offset + (self._step % self._windows) * self._bptt
         return begin + np.arange(self._batch, dtype=np.int64) * length
+
+    @property
+    def _layout(self) -> list[int]:
+        return [self._length, self._batch, self._bptt]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position and the random state, ready for JSON."""
         return {
             "step": self._step,
             "offset": self._offset,
-            "windows": self._windows,
+            "layout": self._layout,
             "random": self._random.bit_generator.state,
         }
 
@@ -117,7 +142,7 @@ class Batches:
         Raises:
             UserError: it was taken from a text, batch or window of another size.
         """
-        if state["windows"] != self._windows:
+        if state["layout"] != self._layout:
             raise UserError("the saved position belongs to another text, --batch or --bptt: keep those of the run")
         self._step, self._offset = state["step"], state["offset"]
         self._random.bit_generator.state = state["random"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +184,7 @@ PEAK = """
 import re, sys
 import numpy as np
 from rnnscope.config import TextConfig
-from rnnscope.corpus import batches, load, make_batches
+from rnnscope.corpus import load, make_batches
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
@@ -211,24 +213,41 @@ def test_encoding_takes_little_memory(tmp_path: Path) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("mode", ["stateful", "stateless"])
 def test_windows_from_all_over_a_text_leave_little_of_it_in_memory(tmp_path: Path, mode: str) -> None:
-    """An eighth of everything: 128 MB of ids, of which 64 MB may stay in memory."""
+    """Windows that touch every part of 128 MB of ids."""
     with (tmp_path / "ids").open("wb") as file:
         for _ in range(128):
             file.write(bytes(1 << 20))
     script = f"""
-        batches.RESIDENT_BYTES >>= 3
         supply = make_batches(np.memmap(sys.argv[1], np.uint8, mode="r"), "{mode}", 16, 4000, 1)
         for _ in range(int(supply.steps_per_epoch)):
             supply.next()
     """
-    assert growth(script, tmp_path / "ids") < 64 + 10
+    assert growth(script, tmp_path / "ids") < 20
 
 
-def test_windows_of_a_mapped_text_are_those_of_one_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnscope.corpus.batches.RESIDENT_BYTES", 1)  # pages are let go after every window
-    ids = np.random.default_rng(0).integers(0, 99, 300_000).astype(np.uint8)
+@pytest.mark.parametrize("mode", ["stateful", "stateless"])
+@pytest.mark.parametrize("part", [slice(None), slice(1234, 250_001)], ids=["whole", "part"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_windows_of_a_mapped_text_are_those_of_one_in_memory(
+    tmp_path: Path, mode: Any, part: slice, dtype: type[np.unsignedinteger]
+) -> None:
+    ids = np.random.default_rng(0).integers(0, 99, 300_000).astype(dtype)
     ids.tofile(tmp_path / "ids")
-    mapped = make_batches(np.memmap(tmp_path / "ids", np.uint8, mode="r"), "stateless", 8, 50, 1)
-    memory = make_batches(ids, "stateless", 8, 50, 1)
+    mapped = make_batches(np.memmap(tmp_path / "ids", dtype, mode="r")[part], mode, 8, 50, 1)
+    memory = make_batches(ids[part], mode, 8, 50, 1)
     for _ in range(50):
-        np.testing.assert_array_equal(mapped.next().x, memory.next().x)
+        one, two = mapped.next(), memory.next()
+        np.testing.assert_array_equal(one.x, two.x)
+        np.testing.assert_array_equal(one.y, two.y)
+        assert one.x.flags.c_contiguous
+
+
+def test_the_file_of_a_mapped_text_is_closed_with_its_batches(tmp_path: Path) -> None:
+    np.zeros(1000, np.uint8).tofile(tmp_path / "ids")
+    mapped = np.memmap(tmp_path / "ids", np.uint8, mode="r")
+    before = len(os.listdir("/dev/fd"))
+    batches = make_batches(mapped, "stateful", 2, 5, 1)
+    assert len(os.listdir("/dev/fd")) == before + 1
+    del batches
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) == before
