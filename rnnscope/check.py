@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 
 from rnnscope.config import Config, ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -12,6 +13,7 @@ from rnnscope.registry import CELLS
 
 FLOAT = 4  # bytes
 LONGEST_TEXT = 10**10  # characters of a generated text: fills any disk here
+LARGEST_SEED = 2**32 - 1
 LONGEST_SAMPLE = 100_000  # characters that a probe writes while training waits
 
 
@@ -35,7 +37,9 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
     _at_least("recording_budget", config.probes.recording_budget, 0)
     _at_least("checkpoint_every", config.run.checkpoint_every, 0)
     _between("length", config.text.length, 1, LONGEST_TEXT)
-    _between("seed", config.run.seed, 0, 2**32 - 1)
+    _between("seed", config.run.seed, 0, LARGEST_SEED)
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", config.run.device):
+        raise UserError(f"--device {config.run.device}: unknown device; use auto, cpu, cuda, cuda:N or mps")
     if config.run.threads is not None:
         _between("threads", config.run.threads, 1, 1024)
     if config.text.first is not None:

@@ -97,6 +97,10 @@ def sample(arguments: list[str]) -> int:
         raise UserError(f"--temperature {asked.temperature}: must be zero or a positive number")
     if asked.length < 1:
         raise UserError(f"--length {asked.length}: must be at least 1")
+    from rnnscope.check import LARGEST_SEED
+
+    if not 0 <= asked.seed <= LARGEST_SEED:
+        raise UserError(f"--seed {asked.seed}: must be between 0 and {LARGEST_SEED:,}")
     from rnnscope.loading import as_output, load_run, write_text
     from rnnscope.recording.runs import find_run
 
