@@ -23,7 +23,8 @@ REFERENCE = (120, 40)
 async def opened(folder: Path, size: tuple[int, int] = REFERENCE, **options: Any) -> AsyncIterator[Pilot[int]]:
     """Open the app on `folder` and wait until the first look at the recording is on the screen."""
     options.setdefault("mono", "NO_COLOR" in os.environ)  # whatever TERM the tests run on
-    app = ScopeApp(folder, poll_seconds=0.02, **options)
+    # No faster: pilot.press waits until the process is idle for 20 ms.
+    app = ScopeApp(folder, poll_seconds=0.1, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.live.newest is not None or bool(app.live.trouble))
         await pilot.pause()
