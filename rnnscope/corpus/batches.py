@@ -53,12 +53,12 @@ class Rows:
     def read(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         """Return ids[start : start + length] for each of B starts, int64 (length, B)."""
         if self._file is None:
-            return self._ids[starts + np.arange(length)[:, None]].astype(np.int64)
+            rows: NDArray[np.int64] = self._ids[starts + np.arange(length)[:, None]].astype(np.int64)
+            return rows
         size = self._ids.itemsize
         read = [os.pread(self._file, length * size, start) for start in (self._begin + starts * size).tolist()]
         columns = np.frombuffer(b"".join(read), self._ids.dtype).reshape(len(starts), length)
-        rows: NDArray[np.int64] = np.ascontiguousarray(columns.T, np.int64)
-        return rows
+        return np.ascontiguousarray(columns.T, np.int64)
 
 
 class Batches:
