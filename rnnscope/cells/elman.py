@@ -40,8 +40,8 @@ class Elman(Cell):
         multiply = product.forward
         tanh = self.name == "tanh"
         for p_t in p.unbind(0):
-            a = multiply(p_t, h if mask is None else h * mask)
-            h = torch.tanh(a, out=p_t) if tanh else torch.clamp_min(a, 0, out=p_t)
+            multiply(p_t, h if mask is None else h * mask)
+            h = p_t.tanh_() if tanh else p_t.relu_()
         return Forward(p, (h,), ())
 
     def backward(

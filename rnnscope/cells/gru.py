@@ -81,11 +81,12 @@ class GRU(Cell):
         blocks, recurrent_blocks = d.view(steps, batch, 3, hidden), recurrent_d.view(steps, batch, 3, hidden)
         initial = torch.zeros_like(state[0])
         dh_all, z_all, d_all, blocks_all = (x.unbind(0) for x in (dh, z, recurrent_d, recurrent_blocks))
+        dh_columns = dh.unsqueeze(2).unbind(0)
         for chunk in chunks(steps, batch * hidden):
             through_n = _local_factors(chunk, run, state[0], recurrent_blocks)
             for t in range(chunk.stop - 1, chunk.start - 1, -1):
                 dh_t, dh_before = dh_all[t], dh_all[t - 1] if t else initial
-                blocks_all[t].mul_(dh_t.unsqueeze(1))
+                blocks_all[t].mul_(dh_columns[t])
                 dh_before.addcmul_(dh_t, z_all[t])
                 multiply_back(product.backward, dh_before, d_all[t], mask)
             blocks[chunk, :, :2] = recurrent_blocks[chunk, :, :2]

@@ -60,8 +60,8 @@ class LNRNN(Cell):
         multiply = product.forward
         scales = []
         for p_t, h_t in zip(p.unbind(0), out.unbind(0), strict=True):
-            a = multiply(p_t, h if mask is None else h * mask)
-            a_hat, _, scale = torch.native_layer_norm(a, a.shape[-1:], None, None, EPS)
+            multiply(p_t, h if mask is None else h * mask)
+            a_hat, _, scale = torch.native_layer_norm(p_t, p_t.shape[-1:], None, None, EPS)
             p_t.copy_(a_hat)
             h = torch.tanh(torch.addcmul(bias, gain, a_hat, out=h_t), out=h_t)
             scales.append(scale)

@@ -42,23 +42,22 @@ class LSTM(Cell):
         h, c = state
         steps, batch, hidden = p.shape[0], *h.shape
         out, cells, squashed = (take((steps, batch, hidden), p) for _ in range(3))
-        i, f, g, o = (block.unbind(0) for block in p.view(steps, batch, 4, hidden).unbind(2))
         multiply, tanh = product.forward, Squash(p, (batch, hidden))
-        blocks = (p.unbind(0), p[:, :, : 2 * hidden].unbind(0), out.unbind(0), cells.unbind(0), squashed.unbind(0))
-        for t, (p_t, if_t, h_t, c_t, tanh_c) in enumerate(zip(*blocks, strict=True)):
-            a = multiply(p_t, h if mask is None else h * mask)
+        i, f, g, o = p.view(steps, batch, 4, hidden).unbind(2)
+        blocks = (p, p[:, :, : 2 * hidden], i, f, g, o, out, cells, squashed)
+        for p_t, if_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*(x.unbind(0) for x in blocks), strict=True):
+            multiply(p_t, h if mask is None else h * mask)
             if tanh.minus_one is not None:
                 # One sigmoid over all four gates: tanh(x) = 2 sigmoid(2x) - 1.
-                g_t = g[t]
-                a[:, 2 * hidden : 3 * hidden].mul_(2)
-                torch.sigmoid(a, out=p_t)
+                g_t.mul_(2)
+                p_t.sigmoid_()
                 torch.add(tanh.minus_one, g_t, alpha=2, out=g_t)
             else:
-                torch.sigmoid(a[:, : 2 * hidden], out=if_t)
-                torch.tanh(a[:, 2 * hidden : 3 * hidden], out=g[t])
-                torch.sigmoid(a[:, 3 * hidden :], out=o[t])
-            torch.mul(f[t], c, out=c_t).addcmul_(i[t], g[t])
-            h = torch.mul(o[t], tanh(c_t, tanh_c), out=h_t)
+                if_t.sigmoid_()
+                g_t.tanh_()
+                o_t.sigmoid_()
+            torch.mul(f_t, c, out=c_t).addcmul_(i_t, g_t)
+            h = torch.mul(o_t, tanh(c_t, tanh_c), out=h_t)
             c = c_t
         return Forward(out, (h, c), (p, cells, squashed))
 
@@ -79,7 +78,7 @@ class LSTM(Cell):
         dc, d = take_like(dh), take_like(gates)
         blocks = d.view(steps, batch, 4, hidden)
         d_ifg, d_o, d_all, f_all = (x.unbind(0) for x in (blocks[:, :, :3], blocks[:, :, 3], d, f))
-        dh_all, dc_all = dh.unbind(0), dc.unbind(0)
+        dh_all, dc_all, dc_columns = dh.unbind(0), dc.unbind(0), dc.unsqueeze(2).unbind(0)
         initial = torch.zeros_like(state[0])
         dc_next = torch.zeros_like(state[1]) if grad_final[1] is None else grad_final[1]
         multiply = product.backward
@@ -88,7 +87,7 @@ class LSTM(Cell):
             for t in range(chunk.stop - 1, chunk.start - 1, -1):
                 dh_t = dh_all[t]
                 dc_t = torch.addcmul(dc_next, dh_t, through_h[t - chunk.start], out=dc_all[t])
-                d_ifg[t].mul_(dc_t.unsqueeze(1))
+                d_ifg[t].mul_(dc_columns[t])
                 d_o[t].mul_(dh_t)
                 dc_next = torch.mul(dc_t, f_all[t])
                 multiply_back(multiply, dh_all[t - 1] if t else initial, d_all[t], mask)

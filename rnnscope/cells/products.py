@@ -22,6 +22,7 @@ from rnnscope.cells.memory import take
 
 Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 
+BLOCK = 262_144  # numbers of a product's result that are made at a time, 1 MB
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
 
 
@@ -51,6 +52,12 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y
 
 
+def _packed(weight: Tensor, rows: int) -> Tensor:
+    """The weight in the layout that oneDNN wants for that many rows."""
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+    return packed
+
+
 def weight_gradient(kind: Kind, d: Tensor, x: Tensor) -> Tensor:
     """Return d.T @ x, (M, K), for d (N, M) and x (N, K)."""
     if kind == "onednn":
@@ -67,7 +74,7 @@ class Product(Protocol):
     kind: Kind
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
-        """Return p (B, G) + h (B, H) @ W.T; p's memory may be used for it."""
+        """p (B, G) += h (B, H) @ W.T, in place; return p."""
 
     def affine(self, h: Tensor, bias: Tensor) -> Tensor:
         """Return h (B, H) @ W.T + bias (G,)."""
@@ -103,14 +110,12 @@ class OneDNN:
     def __init__(self, weight: Tensor, rows: int) -> None:
         self.weight = weight
         self.rows = rows
-        self.packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        self.packed = _packed(weight, rows)
         self.packed_transposed: Tensor | None = None
-        self._add = torch.ops.mkldnn._linear_pointwise.binary
         self._plain = torch.ops.mkldnn._linear_pointwise.default
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
-        y: Tensor = self._add(h, p, self.packed, None, "add")
-        return y
+        return p.add_(self._plain(h, self.packed, None, "none", [], ""))
 
     def affine(self, h: Tensor, bias: Tensor) -> Tensor:
         y: Tensor = self._plain(h, self.packed, bias, "none", [], "")
@@ -118,7 +123,7 @@ class OneDNN:
 
     def backward(self, dh: Tensor, d: Tensor) -> None:
         if self.packed_transposed is None:
-            self.packed_transposed = torch.ops.mkldnn._reorder_linear_weight(self.weight.t(), self.rows)
+            self.packed_transposed = _packed(self.weight.t(), self.rows)
         dh.add_(self._plain(d, self.packed_transposed, None, "none", [], ""))
 
 
@@ -149,6 +154,24 @@ def make(weight: Tensor, rows: int, precision: str) -> Product:
     return Bfloat16(weight) if kind == "bf16" else Plain(weight)
 
 
+def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return x (..., K) @ weight (M, K).T + bias (M,), block by block into memory used before.
+
+    (A large result of oneDNN's own would be fresh from the system, see memory.py.)
+    """
+    y = take((*x.shape[:-1], weight.shape[0]), x)
+    rows = max(1, BLOCK // weight.shape[0])
+    w = _packed(weight, rows) if kind == "onednn" else weight.bfloat16().t()
+    for x_block, y_block in zip(*(torch.split(v.flatten(0, -2), rows) for v in (x, y)), strict=True):
+        if kind == "onednn":
+            y_block.copy_(_onednn(x_block, w, bias))
+        elif bias is None:
+            y_block.copy_(torch.mm(x_block.bfloat16(), w))
+        else:
+            torch.add(torch.mm(x_block.bfloat16(), w), bias, out=y_block)
+    return y
+
+
 class _Linear(torch.autograd.Function):
     """x (..., K) @ weight (M, K).T + bias (M,), by `kind`."""
 
@@ -156,25 +179,15 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.kind = kind
         ctx.save_for_backward(x, weight)
-        rows = x.flatten(0, -2)
-        if kind == "onednn":
-            y = _onednn(rows, weight, bias)
-        else:
-            y = torch.mm(rows.bfloat16(), weight.bfloat16().t()).float()
-            y = y if bias is None else y.add_(bias)
-        # Not a view as far as autograd knows: a scan takes this memory over.
-        result: Tensor = torch.ops.aten._unsafe_view(y, [*x.shape[:-1], weight.shape[0]])
-        return result
+        return _multiply(kind, x, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor | None, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
-        d = d.contiguous().flatten(0, -2)
-        dx = None
-        if ctx.needs_input_grad[1]:
-            dx = _onednn(d, weight.t()) if ctx.kind == "onednn" else torch.mm(d.bfloat16(), weight.bfloat16()).float()
-            dx = dx.view_as(x)
+        d = d.contiguous()
+        dx = _multiply(ctx.kind, d, weight.t(), None) if ctx.needs_input_grad[1] else None
+        d = d.flatten(0, -2)
         return None, dx, weight_gradient(ctx.kind, d, x.flatten(0, -2)), d.sum(0) if ctx.needs_input_grad[3] else None
 
 
