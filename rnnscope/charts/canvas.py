@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnscope.charts.axes import Axes, Frame
-from rnnscope.charts.palette import BAD_GLYPH, RISING, Palette, blend
+from rnnscope.charts.palette import BAD_GLYPH, Palette, blend
 from rnnscope.charts.series import Band, Dots, HLine, Line, Series, VMark, aligned, letters
 from rnnscope.charts.spans import PLAIN, RGB, Row, Style, fit, join
 from rnnscope.charts.text import cell_width, cells, printable, shorten
 
-BAND_SHARE = 0.3  # how much of a band's colour is mixed into the background
+MONO_SHARE = 0.125  # without colour, a cell is shaded when a band covers at least so much of it
+BAND_SHARE = 0.36  # how much of a band's colour is mixed into the background
 FAINT_SHARE = 0.6  # how much of its colour a faint curve keeps
 ABOVE, BELOW = "▲", "▼"
 
@@ -67,40 +68,25 @@ def draw_grid(canvas: Canvas) -> None:
 
 
 def draw_bands(canvas: Canvas, bands: Sequence[Band]) -> None:
-    """Shade the area of each band, its edges to an eighth of a cell; where bands overlap their colours mix."""
+    """Shade each band: a cell's background takes on its colour by how much of the cell it covers.
+
+    So the edge of a band is soft, a band thinner than a cell is still seen, and colours mix where bands overlap.
+    """
     if not bands:
         return
-    covered = np.zeros((canvas.rows * 8, canvas.columns), dtype=np.int64)  # bit i: band i lies there
-    for i, band in enumerate(bands):
-        covered |= _band_area(canvas, band).astype(np.int64) << (i % 60)
-    parts = covered.reshape(canvas.rows, 8, canvas.columns)
-    edges = np.diff(parts, axis=1) != 0
-    counts, first = edges.sum(axis=1), edges.argmax(axis=1) + 1
-    colours: dict[int, RGB] = {}
-    for row, column in np.argwhere(parts.any(axis=1)).tolist():
-        low, middle, high = parts[row, (0, 4, 7), column].tolist()
-        for code in (low, middle, high):
-            if code not in colours:
-                colours[code] = _mixed(code, bands, canvas.palette)
+    covered = np.stack([_band_area(canvas, band).reshape(canvas.rows, 8, -1).mean(axis=1) for band in bands])
+    for row, column in np.argwhere(covered.any(axis=0)).tolist():
+        shares = covered[:, row, column].tolist()
         if canvas.mono:
-            canvas.put(column, row, "░", None, dim=True)
+            if max(shares) >= MONO_SHARE:
+                canvas.put(column, row, "░", None, dim=True)
             continue
-        if middle:
-            canvas.grounds[column, row] = colours[middle]
-        if counts[row, column] == 1:  # one edge: the lower part is the glyph, the upper part its background
-            canvas.characters[row][column] = RISING[first[row, column]]
-            canvas.styles[row][column] = _style(colours[low], colours[high] if high else None)
-        elif middle:
-            canvas.styles[row][column] = _style(None, colours[middle])
-
-
-def _mixed(code: int, bands: Sequence[Band], palette: Palette) -> RGB:
-    """Return the background under the bands whose bits are set in `code`."""
-    colour = palette.background
-    for i, band in enumerate(bands):
-        if code >> (i % 60) & 1:
-            colour = blend(band.colour, colour, BAND_SHARE)
-    return colour
+        colour = canvas.palette.background
+        for band, share in zip(bands, shares, strict=True):
+            if share:
+                colour = blend(band.colour, colour, BAND_SHARE * share)
+        canvas.grounds[column, row] = colour
+        canvas.styles[row][column] = _style(None, colour)
 
 
 def _band_area(canvas: Canvas, band: Band) -> NDArray[np.bool_]:
