@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +29,19 @@ def run_headless(folder: Path, *, as_json: bool) -> int:
         return Session(folder, observer=report).run()
     finally:
         report.close()
+
+
+def tell(line: str) -> None:
+    """Write a line to stdout. Where nobody reads it any more (`| head`), training ends as if SIGTERM had come."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def finite(value: float) -> float | None:
@@ -87,8 +102,7 @@ class JsonLines:
             "grad_norm": finite(row.grad_norm),
             "chars_per_s": finite(round(self._rate.update(row), 1)) if row.seconds else None,
         }
-        sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
-        sys.stdout.flush()
+        tell(json.dumps(line, allow_nan=False))
 
     def close(self) -> None:
         """Report the last step, if no line has."""
@@ -110,8 +124,7 @@ class PlainLines:
 
     def _say(self, line: str) -> None:
         self._bar.clear()
-        sys.stdout.write(printable(line) + "\n")
-        sys.stdout.flush()
+        tell(printable(line))
 
     def updated(self, row: e.StepRow) -> None:
         """Report a step about once a second."""

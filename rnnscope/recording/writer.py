@@ -89,7 +89,9 @@ class Writer:
             _remove_empty(made)
             raise UserError(f"cannot create {folder}: {error.strerror}") from error
         try:
-            _create_tables(folder / schema.NAME, {**(meta or {}), "config": to_dict(config), "created": time.time()})
+            unfinished = folder / f".{schema.NAME}"  # a run.db is there whole, or not at all
+            _create_tables(unfinished, {**(meta or {}), "config": to_dict(config), "created": time.time()})
+            unfinished.rename(folder / schema.NAME)
             return cls._open(folder, Lock.acquire(folder))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)  # ours: made a moment ago

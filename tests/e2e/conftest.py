@@ -18,8 +18,8 @@ from rnnscope.recording import lock
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
-    "--length", "20000", "--hidden", "16", "--embedding", "8", "--batch", "4", "--bptt", "12", "--validation-chars", "400",
-    "--sample-length", "40", "--compare-length", "40",
+    "--length", "20000", "--hidden", "16", "--embedding", "8", "--batch", "4", "--bptt", "12",
+    "--validation-chars", "400", "--sample-length", "40", "--compare-length", "40",
 ]  # fmt: skip
 """A network and a text with which everything is quick."""
 
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture()
+@pytest.fixture
 def here(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty folder; whatever still trains in it afterwards is ended."""
     monkeypatch.setenv("RNNSCOPE_CACHE", str(cache))
@@ -65,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(here: Path, trained: Path) -> Path:
     """Return a copy of the trained run in the folder to work in, as `run`."""
     shutil.copytree(trained, here / "run")

@@ -74,7 +74,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.fixture()
+@pytest.fixture
 def refuse(here: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
     """Return a function that runs a command line and checks that it is refused; it returns the message."""
 
@@ -162,7 +162,7 @@ def test_not_utf8_without_bytes(here: Path, refuse: Refuse, way: str) -> None:
     assert "--bytes" in message
 
 
-@pytest.fixture()
+@pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Return a folder that everybody may look into (pytest's own belong to one user)."""
     folder = Path(tempfile.mkdtemp(prefix="rnnscope-test-"))
