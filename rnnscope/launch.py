@@ -58,12 +58,15 @@ def prepare_new(config: Config, *, headless: bool) -> Path:
     check(config)
     if not all(config.texts):
         raise UserError("a text's name is empty; name a file or folder, or leave it out for the built-in play")
-    config = dataclasses.replace(config, texts=absolute_texts(config.texts))
+    notes: list[str] = []
+    config = dataclasses.replace(config, texts=absolute_texts(config.texts, lambda what, _: notes.append(what)))
     stateful = config.text.batches == "stateful"
     if headless or not all(text in BUILTIN for text in config.texts):
         corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
         check_windows(corpus, config.training.batch, config.training.bptt, stateful)
         check(config, len(corpus.vocabulary.symbols))
+        for note in notes:  # told once the text is there: a failed download is one line
+            print(f"rnnscope: {printable(note)}", file=sys.stderr)
     else:
         _check_builtin(config, stateful)
     _check_device(config)

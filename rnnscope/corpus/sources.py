@@ -56,7 +56,7 @@ def _known_name(name: str, progress: Progress | None = None) -> str | None:
     if stem not in CATALOGUE or os.path.lexists(name):
         return None
     if progress:
-        progress(f"no file {name} here: taking {stem} from the catalogue", None)
+        progress(f"no file {name} here; took {stem} from the catalogue", None)
     return stem
 
 

@@ -97,7 +97,7 @@ def test_a_missing_file_of_a_catalogue_name_is_fetched_and_said_so(
     monkeypatch.chdir(tmp_path)
     told: list[str] = []
     load(("shakespeare.txt",), TextConfig(split="90/10"), progress=lambda what, _: told.append(what))
-    assert told[0] == "no file shakespeare.txt here: taking shakespeare from the catalogue"
+    assert told[0] == "no file shakespeare.txt here; took shakespeare from the catalogue"
     told.clear()
     assert absolute_texts(("shakespeare.txt", "play", "x.txt"), lambda what, _: told.append(what)) == (
         "shakespeare",

@@ -1,0 +1,71 @@
+"""Before the start: what a missing file that has a catalogue name leads to, and that the screen need not wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rnnscope import launch
+from rnnscope.config import Config, RunConfig
+from rnnscope.corpus import catalogue
+from rnnscope.errors import UserError
+from rnnscope.recording.reader import Reader
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A local server of one text, in place of the catalogue's."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "sherlock.txt").write_text("It was a dark and stormy night.\n" * 17_000)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def config(tmp_path: Path, text: str) -> Config:
+    return dataclasses.replace(Config(), texts=(text,), run=RunConfig(run=str(tmp_path / "run")))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_missing_file_with_a_catalogue_name_is_fetched_and_says_so(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNSCOPE_TEXTS_URL", server)
+    folder = launch.prepare_new(config(tmp_path, "sherlock.txt"), headless=True)
+    assert "no file sherlock.txt here; took sherlock from the catalogue" in capfd.readouterr().err
+    with Reader(folder) as reader:
+        assert reader.config.texts == ("sherlock",)
+    assert catalogue.is_cached("sherlock")
+
+
+def test_offline_is_one_line_that_names_the_built_in_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNSCOPE_TEXTS_URL", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(UserError, match="play, code and python") as found:
+        launch.prepare_new(config(tmp_path, "sherlock.txt"), headless=True)
+    assert "\n" not in str(found.value)
+    assert capfd.readouterr().err == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_built_in_text_is_not_generated_before_the_screen_opens(tmp_path: Path) -> None:
+    launch.prepare_new(config(tmp_path, "play"), headless=False)
+    assert not (tmp_path / "cache").exists()
