@@ -26,10 +26,11 @@ from torch import Tensor, nn
 
 from rnnscope import errors
 from rnnscope.arguments import bench_parser
-from rnnscope.cells.memory import flush_denormal
-from rnnscope.config import ModelConfig, ProbeConfig, TrainingConfig
+from rnnscope.config import ModelConfig, ProbeConfig, RunConfig, TrainingConfig
+from rnnscope.errors import UserError
 from rnnscope.model import CharRNN, resolve_kernel
 from rnnscope.probes import gradients
+from rnnscope.training.device import prepare, resolve_device
 from rnnscope.training.optimisers import make_optimizer
 from rnnscope.training.step import train_step
 
@@ -261,10 +262,12 @@ def measure_bf16(setting: Setting, seconds: float, device: torch.device) -> Bf16
 def main(argv: list[str] | None = None) -> int:
     """Run the bench and print a table or JSON; return the exit status."""
     options = bench_parser().parse_args(argv)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    flush_denormal()
-    device = torch.device(options.device)
+    try:
+        device = resolve_device(options.device)
+    except UserError as error:
+        print(f"rnnscope bench: {error}", file=sys.stderr)
+        return errors.EXIT_USAGE
+    prepare(RunConfig(threads=options.threads), device)
     results = []
     if not options.json:
         print(f"{'training, characters a second':31}{'torch':>9}   every step   default   over handmade")

@@ -23,23 +23,35 @@ from rnnscope.errors import UserError
 State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B, H)
 
 FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
-FASTER: dict[tuple[str, str], str] = {}  # (cell, device type) -> measured faster kernel; scan where not listed
+# (cell, device type) -> the measured faster kernel; scan where nothing is listed.
+FASTER = {(cell, "cuda"): "fused" for cell in FUSED_CELLS}
 
 
-def resolve_kernel(kernel: str, cell: str, hidden: int, batch: int, device: str) -> str:
+def resolve_kernel(
+    kernel: str, cell: str, hidden: int, batch: int, device: str, *, recurrent_dropout: float = 0.0,
+    precision: str = "float32",
+) -> str:  # fmt: skip
     """Return "scan" or "fused" for what was asked ("auto", "scan", "fused"): a fixed table, nothing measured now.
 
     Raises:
-        UserError: the fused kernel is asked for a cell that has none.
+        UserError: the fused kernel is asked for what it cannot do.
     """
-    if kernel == "fused" and cell not in FUSED_CELLS:
-        raise UserError(f"--kernel fused: torch has no fused layer for {cell}; use --kernel scan")
+    reason = _why_not_fused(cell, recurrent_dropout, precision)
+    if kernel == "fused" and reason:
+        raise UserError(reason)
     if kernel != "auto":
         return kernel
-    kind = device.split(":")[0]
+    return "scan" if reason else FASTER.get((cell, device.split(":")[0]), "scan")
+
+
+def _why_not_fused(cell: str, recurrent_dropout: float, precision: str) -> str | None:
     if cell not in FUSED_CELLS:
-        return "scan"
-    return FASTER.get((cell, kind), "fused" if kind == "cuda" else "scan")
+        return f"--kernel fused: torch has no fused layer for {cell}; use --kernel scan"
+    if recurrent_dropout:
+        return "--recurrent-dropout needs --kernel scan: torch's fused layers have none"
+    if precision == "bf16":
+        return "--precision bf16 needs --kernel scan"
+    return None
 
 
 class CharRNN(nn.Module):
@@ -212,12 +224,9 @@ class CharRNN(nn.Module):
 def _check(config: ModelConfig, kernel: str, precision: str) -> None:
     if kernel not in ("scan", "fused"):
         raise UserError(f"kernel '{kernel}': resolve 'auto' with resolve_kernel first")
-    if kernel == "fused" and config.cell not in FUSED_CELLS and config.cell in registry.CELLS:
-        raise UserError(f"--kernel fused: torch has no fused layer for {config.cell}; use --kernel scan")
-    if kernel == "fused" and config.recurrent_dropout:
-        raise UserError("--recurrent-dropout needs --kernel scan: torch's fused layers have none")
-    if kernel == "fused" and precision == "bf16":
-        raise UserError("--precision bf16 needs --kernel scan")
+    reason = _why_not_fused(config.cell, config.recurrent_dropout, precision)
+    if kernel == "fused" and reason and config.cell in registry.CELLS:
+        raise UserError(reason)
     if config.forget_bias is not None and config.cell != "lstm":
         raise UserError(f"--forget-bias is for --cell lstm; {config.cell} has no forget gate")
 

@@ -25,6 +25,7 @@ from rnnscope.config import ModelConfig
 from rnnscope.errors import UserError
 from rnnscope.model import FUSED_CELLS, CharRNN, State
 from rnnscope.probes.gradients import LOSSES, Losses, hidden_gradients
+from rnnscope.training.device import resolve_device
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 VOCABULARY, EMBEDDING, HIDDEN, BATCH, STEPS = 13, 6, 24, 3, 16
@@ -156,7 +157,7 @@ def run(device: str = "cpu") -> list[Case]:
     Raises:
         UserError: the device is not there.
     """
-    place = _device(device)
+    place = resolve_device(device)
     dtypes = ("float32",) if place.type == "mps" else ("float64", "float32")  # MPS has no float64
     cases = []
     with _exact_products():
@@ -167,17 +168,6 @@ def run(device: str = "cpu") -> list[Case]:
                         torch.manual_seed(1)
                         cases.append(check(cell, kernel, layers, dtype, place))
     return cases
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
-    return device
 
 
 def _table(cases: list[Case]) -> str:
@@ -204,7 +194,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"rnnscope verify: {error}", file=sys.stderr)
         return errors.EXIT_USAGE
     if options.json:
-        print(json.dumps({"device": options.device, "cases": [_public(case) for case in cases]}))
+        print(json.dumps({"device": str(resolve_device(options.device)), "cases": [_public(case) for case in cases]}))
     else:
         print(_table(cases))
     return errors.EXIT_OK if all(case.passed for case in cases) else errors.EXIT_FAILED

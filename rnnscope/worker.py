@@ -102,10 +102,11 @@ class Session:
         prepare(config.run, device)
         corpus = load(config.texts, config.text)
         check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
-        kernel = resolve_kernel(
-            config.run.kernel, config.model.cell, config.model.hidden, config.training.batch, device.type
-        )
         precision = resolve_precision(config.run.precision)
+        kernel = resolve_kernel(
+            config.run.kernel, config.model.cell, config.model.hidden, config.training.batch, device.type,
+            recurrent_dropout=config.model.recurrent_dropout, precision=precision,
+        )  # fmt: skip
         trainer = self.trainer = Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
         steps = checkpoint.saved_steps(self.folder)
         if steps:

@@ -76,12 +76,3 @@ def _drop_free() -> None:
     for key, kept in list(_blocks.items()):
         _blocks[key] = [(block, address) for block, address in kept if _count(address) != _IDLE]
 
-
-def flush_denormal() -> bool:
-    """Have this process treat subnormal numbers as zero; return whether the CPU can.
-
-    A product with float32 numbers near 1e-39 runs up to ninety times slower, and vanishing gradients live there. To be
-    called once by every process that trains or measures (threads started later inherit it). What it flushes is
-    underflow: a gradient below 1e-38 is drawn at the floor, not as an exact zero.
-    """
-    return torch.set_flush_denormal(True)

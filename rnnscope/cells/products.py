@@ -63,8 +63,16 @@ def weight_gradient(kind: Kind, d: Tensor, x: Tensor) -> Tensor:
     if kind == "onednn":
         # x.T @ d reads both operands in the order in which oneDNN wants them, the result alone is turned over.
         return _onednn(x.t(), d.t()).t().contiguous()
-    if kind == "bf16":
-        return torch.mm(d.bfloat16().t(), x.bfloat16()).float()
+    if kind == "bf16" and d.device.type == "cuda":
+        return torch.mm(d.bfloat16().t(), x.bfloat16(), out_dtype=torch.float32)
+    if kind == "bf16" and d.device.type == "cpu":
+        # On a CPU a product with a float32 result takes float32 operands: oneDNN rounds them where it is faster (AMX).
+        matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        before, matmul.fp32_precision = matmul.fp32_precision, "bf16"
+        try:
+            return d.t() @ x
+        finally:
+            matmul.fp32_precision = before
     return d.t() @ x
 
 
@@ -103,32 +111,32 @@ class Plain:
 
 
 class OneDNN:
-    """float32 products by oneDNN, with the weight packed once for each direction."""
+    """Products by oneDNN, float32 or with operands rounded to bfloat16, the weight packed once for each direction."""
 
-    kind: Kind = "onednn"
-
-    def __init__(self, weight: Tensor, rows: int) -> None:
-        self.weight = weight
+    def __init__(self, weight: Tensor, rows: int, kind: Kind) -> None:
+        self.kind: Kind = kind
+        self.weight = weight.bfloat16() if kind == "bf16" else weight
+        self.dtype = self.weight.dtype
         self.rows = rows
-        self.packed = _packed(weight, rows)
+        self.packed = _packed(self.weight, rows)
         self.packed_transposed: Tensor | None = None
-        self._plain = torch.ops.mkldnn._linear_pointwise.default
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
-        return p.add_(self._plain(h, self.packed, None, "none", [], ""))
+        return p.add_(_onednn(h.to(self.dtype), self.packed))
 
     def affine(self, h: Tensor, bias: Tensor) -> Tensor:
-        y: Tensor = self._plain(h, self.packed, bias, "none", [], "")
-        return y
+        if self.kind == "onednn":
+            return _onednn(h, self.packed, bias)
+        return _onednn(h.to(self.dtype), self.packed) + bias
 
     def backward(self, dh: Tensor, d: Tensor) -> None:
         if self.packed_transposed is None:
             self.packed_transposed = _packed(self.weight.t(), self.rows)
-        dh.add_(self._plain(d, self.packed_transposed, None, "none", [], ""))
+        dh.add_(_onednn(d.to(self.dtype), self.packed_transposed))
 
 
 class Bfloat16:
-    """Products of operands rounded to bfloat16; the weight is rounded once, sums are kept in float32."""
+    """Products of operands rounded to bfloat16 where oneDNN is not; the weight is rounded once, sums are float32."""
 
     kind: Kind = "bf16"
 
@@ -149,8 +157,8 @@ class Bfloat16:
 def make(weight: Tensor, rows: int, precision: str) -> Product:
     """Return the product for `rows` vectors at a time with `weight` (G, H); see `kind_for`."""
     kind = kind_for(weight, rows, precision)
-    if kind == "onednn":
-        return OneDNN(weight, rows)
+    if kind == "onednn" or (kind == "bf16" and ONEDNN and weight.device.type == "cpu"):
+        return OneDNN(weight, rows, kind)
     return Bfloat16(weight) if kind == "bf16" else Plain(weight)
 
 
