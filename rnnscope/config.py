@@ -75,16 +75,16 @@ class ModelConfig:
 class TrainingConfig:
     """How it learns, and for how long."""
 
-    batch: int = 50
+    batch: int = 32
     """Sequences in a batch (B)."""
 
     bptt: int = 50
     """Time steps of truncated back-propagation through time (T)."""
 
-    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "rmsprop"
     """Optimiser."""
 
-    lr: float = 2e-3
+    lr: float = 4e-3
     """Learning rate."""
 
     momentum: float = 0.0
@@ -93,10 +93,10 @@ class TrainingConfig:
     weight_decay: float = 0.0
     """Weight decay (decoupled in AdamW)."""
 
-    lr_decay: float = 1.0
+    lr_decay: float = 0.97
     """Factor applied to the learning rate every --lr-decay-every steps."""
 
-    lr_decay_every: int = 1000
+    lr_decay_every: int = 250
     """Steps between two learning-rate decays."""
 
     clip: float | Literal["none"] = 5.0
@@ -109,12 +109,12 @@ class TrainingConfig:
     """Stop after so many training steps (0 only creates the run with its initial weights)."""
 
     epochs: float | None = None
-    """Stop after so many passes over the training part (when no budget is given: 50)."""
+    """Stop after so many passes over the training part (when no budget is given: 30)."""
 
     minutes: float | None = None
     """Stop after so many minutes of training."""
 
-    validate_every: int = 250
+    validate_every: int = 500
     """Training steps between two measurements of the validation loss."""
 
     validation_chars: int = 100_000

@@ -31,7 +31,7 @@ from rnnscope.training.optimisers import make_optimizer
 from rnnscope.training.schedule import scheduled_lr
 from rnnscope.training.step import train_step
 
-DEFAULT_EPOCHS = 50.0
+DEFAULT_EPOCHS = 30.0
 
 
 @dataclass(frozen=True)
