@@ -17,6 +17,7 @@ from rnnscope.corpus import absolute_texts, check_windows, load
 from rnnscope.corpus.builtin import BUILTIN
 from rnnscope.errors import EXIT_USAGE, RunFailed, UserError
 from rnnscope.options import RUNS, Interface, Train, merged, read_toml
+from rnnscope.recording.events import STARTING, Status
 from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import find_run, next_name, request_stop
@@ -85,7 +86,7 @@ def prepare_resume(folder: Path, config: Config) -> None:
     check(config)
     config = dataclasses.replace(config, texts=absolute_texts(config.texts))
     with Reader(folder) as reader:
-        before, meta = reader.config, reader.meta
+        before, meta, newest = reader.config, reader.meta, reader.newest_step()
     changed = _changed(before, config)
     if changed:
         raise UserError(f"--resume: {', '.join(changed)} cannot change; start a new run for that")
@@ -96,6 +97,7 @@ def prepare_resume(folder: Path, config: Config) -> None:
     writer = Writer.open(folder)
     try:
         writer.set_meta(config=to_dict(config))
+        writer.event(newest.step if newest else 0, Status(STARTING))  # until the worker speaks: not how it ended before
     finally:
         writer.close()
 

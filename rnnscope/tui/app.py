@@ -22,6 +22,7 @@ from textual.worker import Worker
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
 from rnnscope.recording.commands import Command, Stop
+from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import ACTIONS, GROUPS
 from rnnscope.tui.controls import describe
 from rnnscope.tui.look import PALETTES, Look, look_of, theme
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rnnscope.tui.source import Source
 
 POLL_SECONDS = 0.2
+ENDED = (FINISHED, STOPPED, DIVERGED, FAILED)
 STOP_SECONDS = 10.0  # at most so long is a stopping run waited for
 
 
@@ -221,7 +223,10 @@ class ScopeApp(App[int]):
         self.push_screen(QuitScreen(printable(str(self.folder))), self._answer_quit)
 
     def _training(self) -> bool:
-        if self.live.newest is not None and self.live.newest.live:
+        newest = self.live.newest
+        if newest is not None and newest.word in ENDED:
+            return False  # its worker may still be tidying up
+        if newest is not None and newest.live:
             return True
         return self._worker is not None and self._worker.poll() is None
 

@@ -35,8 +35,10 @@ class Terminal:
         *,
         cwd: Path,
         size: tuple[int, int] = REFERENCE,
+        program: tuple[str, ...] = ("-m", "rnnscope"),
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        """Start `python PROGRAM ARGUMENTS` in a terminal of `size` columns and rows."""
         self._master, self._slave = pty.openpty()
         self.raw = bytearray()
         self.screen = pyte.Screen(*size)
@@ -46,7 +48,7 @@ class Terminal:
         unset = ("NO_COLOR", "TERM_PROGRAM", "TEXTUAL", "TEXTUAL_DRIVER")
         inherited = {name: value for name, value in os.environ.items() if name not in unset}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", LEADER, sys.executable, "-m", "rnnscope", *arguments],
+            [sys.executable, "-c", LEADER, sys.executable, *program, *arguments],
             stdin=self._slave, stdout=self._slave, stderr=self._slave, cwd=cwd, start_new_session=True,
             env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
         )  # fmt: skip
@@ -87,6 +89,10 @@ class Terminal:
     def text(self) -> str:
         """The same as one string."""
         return "\n".join(self.lines)
+
+    def cell(self, column: int, row: int) -> str:
+        """Return what stands in one cell, both counted from 0; "" in the second cell of a wide character."""
+        return str(self.screen.buffer[row][column].data)
 
     def until(self, wanted: str | Callable[[str], Any], seconds: float = PATIENCE) -> Any:
         """Wait until `wanted` is on the screen, or holds of its text (then return what it gave)."""
