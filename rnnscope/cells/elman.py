@@ -56,7 +56,7 @@ class Elman(Cell):
     ) -> Backward:
         dh = direct_gradient(grad_out, grad_final[0])
         if self.name == "tanh":
-            d = torch.mul(run.out, run.out, out=take_like(dh)).neg_().add_(1)
+            d = torch.mul(run.out, run.out, out=take_like(dh)).neg_().add_(1)  # f'(a) = 1 - f(a)^2
         else:
             d = torch.gt(run.out, 0, out=take_like(dh))
         initial = torch.zeros_like(state[0])

@@ -11,7 +11,15 @@ from torch.nn import functional
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
 from rnnscope.cells.memory import take, take_like
-from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
+from rnnscope.cells.pointwise import (
+    Squash,
+    chunks,
+    direct_gradient,
+    multiply_back,
+    sigmoid_backward,
+    tanh_backward,
+    values_before,
+)
 from rnnscope.cells.products import Product
 
 
@@ -123,16 +131,10 @@ def _local_factors(chunk: slice, run: Forward, h_before: Tensor, blocks: Tensor)
     gates, reset = run.saved[0][chunk], run.saved[1][chunk]
     r, z, n = gates.view_as(blocks[chunk]).unbind(2)
     factor_r, factor_z, factor_n = blocks[chunk].unbind(2)
-    keep = 1 - z
-    through_n = torch.mul(n, n).neg_().add_(1).mul_(keep)
+    through_n = tanh_backward(1 - z, n, torch.empty_like(n))
     torch.mul(through_n, r, out=factor_n)
     torch.addcmul(through_n, through_n, r, value=-1, out=factor_r).mul_(reset)  # r (1-r) (W_hn h + b_hn)
-    if chunk.start:
-        torch.sub(run.out[chunk.start - 1 : chunk.stop - 1], n, out=factor_z)
-    else:
-        torch.sub(h_before, n[0], out=factor_z[0])
-        torch.sub(run.out[: chunk.stop - 1], n[1:], out=factor_z[1:])
-    factor_z.mul_(z).mul_(keep)
+    sigmoid_backward(values_before(run.out, h_before, chunk) - n, z, factor_z)
     return through_n
 
 

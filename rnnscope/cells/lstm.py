@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
 from rnnscope.cells.memory import take, take_like
-from rnnscope.cells.pointwise import Squash, chunks, direct_gradient, multiply_back
+from rnnscope.cells.pointwise import (
+    Squash,
+    chunks,
+    direct_gradient,
+    multiply_back,
+    sigmoid_backward,
+    tanh_backward,
+    values_before,
+)
 from rnnscope.cells.products import Product
 
 
@@ -125,18 +133,11 @@ def _local_factors(chunk: slice, run: Forward, c_before: Tensor, blocks: Tensor)
     i, f, g, o = gates[chunk].view_as(blocks[chunk]).unbind(2)
     tanh_c = squashed[chunk]
     factor_i, factor_f, factor_g, factor_o = blocks[chunk].unbind(2)
-    torch.addcmul(i, i, i, value=-1, out=factor_i).mul_(g)
-    torch.addcmul(f, f, f, value=-1, out=factor_f)
-    if chunk.start:
-        factor_f.mul_(cells[chunk.start - 1 : chunk.stop - 1])
-    else:
-        factor_f[0].mul_(c_before)
-        factor_f[1:].mul_(cells[: chunk.stop - 1])
-    through_g = torch.mul(g, i)  # i (1 - g^2) = i - (i g) g
-    torch.addcmul(i, through_g, g, value=-1, out=factor_g)
-    torch.addcmul(o, o, o, value=-1, out=factor_o).mul_(tanh_c)
-    through_h = torch.mul(tanh_c, o)
-    return torch.addcmul(o, through_h, tanh_c, value=-1, out=through_h)
+    sigmoid_backward(g, i, factor_i)
+    sigmoid_backward(values_before(cells, c_before, chunk), f, factor_f)
+    tanh_backward(i, g, factor_g)
+    sigmoid_backward(tanh_c, o, factor_o)
+    return tanh_backward(o, tanh_c, torch.empty_like(tanh_c))
 
 
 def make(name: str) -> Cell:

@@ -75,4 +75,3 @@ def held() -> int:
 def _drop_free() -> None:
     for key, kept in list(_blocks.items()):
         _blocks[key] = [(block, address) for block, address in kept if _count(address) != _IDLE]
-

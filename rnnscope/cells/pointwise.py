@@ -57,3 +57,22 @@ def multiply_back(
         through = torch.zeros_like(dh_before)
         multiply(through, d)
         dh_before.addcmul_(through, mask)
+
+
+def sigmoid_backward(grad: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """Return out = grad * y (1 - y): the derivative through y = sigmoid(a), in one pass."""
+    result: Tensor = torch.ops.aten.sigmoid_backward.grad_input(grad, y, grad_input=out)
+    return result
+
+
+def tanh_backward(grad: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """Return out = grad * (1 - y^2): the derivative through y = tanh(a), in one pass."""
+    result: Tensor = torch.ops.aten.tanh_backward.grad_input(grad, y, grad_input=out)
+    return result
+
+
+def values_before(values: Tensor, initial: Tensor, chunk: slice) -> Tensor:
+    """Return values (T, B, H) one time step earlier than `chunk`; initial (B, H) comes before the first."""
+    if chunk.start:
+        return values[chunk.start - 1 : chunk.stop - 1]
+    return torch.cat((initial.unsqueeze(0), values[: chunk.stop - 1]))
