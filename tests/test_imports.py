@@ -135,8 +135,9 @@ sys.exit(main(["--json"]))
 
 def test_bench_needs_torch_numpy_and_safetensors_alone() -> None:
     code = """
-import torch
+import dataclasses, torch
 from rnnscope.bench import SETTINGS, measure
-measure(SETTINGS[0], 0.01, torch.device("cpu"))
+small = dataclasses.replace(SETTINGS[0].model, hidden=16)
+measure(dataclasses.replace(SETTINGS[0], model=small), 0.01, torch.device("cpu"))
 """
     python(WITHOUT.format(root=str(ROOT), code=code, absent=ABSENT))

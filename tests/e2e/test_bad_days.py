@@ -71,8 +71,8 @@ def start(here: Path) -> Iterator[Start]:
     """Return a function that starts the command in a process of its own, without a terminal."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "rnnscope", *arguments]
+    def begin(*arguments: str, program: tuple[str, ...] = ("-m", "rnnscope")) -> subprocess.Popen[str]:
+        command = [sys.executable, *program, *arguments]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -111,35 +111,28 @@ def check_goes_on(run: Path, last: int) -> None:
     assert last >= first
 
 
-def test_a_recording_that_outgrows_the_disk(here: Path) -> None:
-    arguments = ["train", "play", *SMALL, *MANY, "--run", "run"]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "250000", *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 1
-    message = check_line(done.stderr)
-    assert "run.db" in message
-    assert "free some space" in message.lower()
-    assert "--resume" in message
-    last = check_whole(here / "run", at_least=20)
-    check_goes_on(here / "run", last)
+def test_files_that_outgrow_the_disk(here: Path, start: Start) -> None:
+    """No file may grow beyond 250 kB: one run's recording does after some steps, the other's first weights at once."""
+    program = ("-c", LIMITED, "250000")
+    recording = start("train", "play", *SMALL, *MANY, "--run", "recording", program=program)
+    weights = start("train", "play", *SMALL, "--hidden", "128", "--steps", "5", "--run", "weights", program=program)
 
-
-def test_a_checkpoint_that_does_not_fit_on_the_disk(here: Path) -> None:
-    arguments = ["train", "play", *SMALL, "--hidden", "128", "--steps", "5", "--run", "run"]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "250000", *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 1
-    message = check_line(done.stderr)
+    code, _, err = finish(weights)
+    assert code == 1
+    message = check_line(err)
     assert "step-0" in message
     assert "space" in message
-    run = here / "run"
-    assert run_info(run).state == "failed"
-    assert "step-0" in run_info(run).detail
-    assert not list(run.glob("*.tmp"))  # nothing half-written is left
-    assert not list(run.glob(".*"))
-    assert main(["train", "--resume", "run", "--steps", "2"]) == 0
+    assert run_info(here / "weights").state == "failed"
+    assert "step-0" in run_info(here / "weights").detail
+    assert not [path for path in (here / "weights").iterdir() if ".tmp" in path.name]  # nothing half-written is left
+    assert main(["train", "--resume", "weights", "--steps", "2"]) == 0
+
+    code, _, err = finish(recording)
+    assert code == 1
+    message = check_line(err)
+    assert "run.db" in message
+    assert "Free some space, then --resume" in message
+    check_goes_on(here / "recording", check_whole(here / "recording", at_least=20))
 
 
 @pytest.fixture
@@ -213,20 +206,21 @@ def test_out_of_memory(here: Path) -> None:
     assert "--hidden" in run_info(here / "run").detail
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_write_a_checkpoint_first(here: Path, start: Start, number: signal.Signals, code: int) -> None:
-    run = here / "run"
-    process = start("train", "play", *SMALL, *MANY, "--run", "run")
-    until(lambda: len(steps(run)) > 5, process)
-    process.send_signal(number)
-    found, out, err = finish(process)
-    assert found == code
-    assert "--resume run" in out
-    assert "Traceback" not in err
-    last = check_whole(run, at_least=5)
-    assert saved_steps(run)[-1] == last
-    assert run_info(run).state == "stopped"
-    check_goes_on(run, last)
+def test_signals_write_a_checkpoint_first(here: Path, start: Start) -> None:
+    ways = {"interrupted": (signal.SIGINT, 130), "terminated": (signal.SIGTERM, 143)}
+    processes = {name: start("train", "play", *SMALL, *MANY, "--run", name) for name in ways}
+    for name, (number, code) in ways.items():
+        run = here / name
+        until(lambda run=run: len(steps(run)) > 5, processes[name])  # type: ignore[misc]
+        processes[name].send_signal(number)
+        found, out, err = finish(processes[name])
+        assert found == code
+        assert f"--resume {name}" in out
+        assert err == ""
+        last = check_whole(run, at_least=5)
+        assert saved_steps(run)[-1] == last
+        assert run_info(run).state == "stopped"
+        check_goes_on(run, last)
 
 
 def test_json_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

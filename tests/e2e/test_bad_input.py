@@ -30,7 +30,7 @@ NOBODY = 65534
 Refuse = Callable[..., str]
 
 
-def contents(folder: Path) -> dict[str, tuple[float, int]]:
+def contents(folder: Path) -> dict[str, tuple[int, int]]:
     """Return everything under `folder`, with what would change if it were written."""
     found = {}
     for path in folder.rglob("*"):

@@ -198,12 +198,16 @@ def test_ways_to_leave_restore_the_terminal_and_harm_no_run(here: Path, terminal
         return code
 
     assert leave(first, signal.SIGTERM) == 143
-    for how, code in [(signal.SIGHUP, 129), (signal.SIGINT, 130), ("\x03", 0), ("\x11", 0)]:
-        again = terminal("watch", "run")
-        again.until(lambda text: "training" in text and step(text) >= 1)
-        assert leave(again, how) == code
-
-    closed = terminal("watch", "run")
+    ways: list[tuple[signal.Signals | str, int]] = [
+        (signal.SIGHUP, 129),
+        (signal.SIGINT, 130),
+        ("\x03", 0),
+        ("\x11", 0),
+    ]  # the last: Ctrl+C, Ctrl+Q
+    *others, closed = [terminal("watch", "run") for _ in range(len(ways) + 1)]  # any number may look on
+    for screen, (how, code) in zip(others, ways, strict=True):
+        screen.until(lambda text: "training" in text and step(text) >= 1)
+        assert leave(screen, how) == code
     closed.until(lambda text: "training" in text and step(text) >= 1)
     closed.hang_up()
     assert closed.process.wait(PATIENCE) != 0
@@ -230,7 +234,23 @@ def test_a_crash_of_the_screen_restores_the_terminal(run: Path, terminal: Open) 
     assert screen.ended() == 1
     check_restored(screen)
     assert "ZeroDivisionError" in screen.text
-    check_goes_on(run, 6)
+    check_whole(run, at_least=6)
+
+
+def test_a_resumed_run_does_not_show_its_old_end(run: Path, terminal: Open) -> None:
+    words: set[str] = set()
+
+    def at_the_end(text: str) -> bool:
+        words.update(re.findall(r"[◌●✓■✗] (\w+)", screen.lines[0]) if step(text) == 6 else ())
+        return "✓ finished" in text and step(text) == 12
+
+    screen = terminal("train", "--resume", "run", "--steps", "12")
+    screen.until(at_the_end)
+    assert words <= {"starting", "training"}
+    assert "starting" in words
+    screen.key("q")
+    assert screen.ended() == 0
+    assert check_whole(run, at_least=12) == 12
 
 
 def test_a_killed_worker_is_told_with_the_last_lines_of_its_log(here: Path, terminal: Open) -> None:
