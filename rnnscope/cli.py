@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rnnscope import __version__
 from rnnscope.charts.text import printable
-from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RunFailed, UserError
+from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE, RunFailed, UserError
 
 if TYPE_CHECKING:
     import subprocess
 
 
 STARTED = time.monotonic()
+ENDED_WELL = (EXIT_OK, EXIT_INTERRUPTED, EXIT_TERMINATED)  # of a worker: also when somebody asked it to end
 
 
 def train(arguments: list[str]) -> int:
@@ -46,7 +47,9 @@ def train(arguments: list[str]) -> int:
 def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None) -> int:
     from rnnscope.tui.app import run
 
-    return run(folder, owns_worker=worker, started_at=STARTED)
+    code = run(folder, owns_worker=worker, started_at=STARTED)
+    failed = worker is not None and worker.poll() is not None and worker.returncode not in ENDED_WELL
+    return EXIT_FAILED if code == EXIT_OK and failed else code
 
 
 def watch(arguments: list[str]) -> int:

@@ -270,7 +270,7 @@ def test_a_killed_worker_is_told_with_the_last_lines_of_its_log(here: Path, term
     screen.key(" ")
     screen.until("nobody is there")
     screen.key("q")  # nothing to ask about
-    assert screen.ended() == 0
+    assert screen.ended() == 1
     check_restored(screen)
     last = check_whole(run, at_least=int(seen))
     assert run_info(run).state == "interrupted"
