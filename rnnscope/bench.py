@@ -35,9 +35,10 @@ from rnnscope.training.optimisers import make_optimizer
 from rnnscope.training.step import train_step
 
 VOCABULARY = 65
-TRAINING = TrainingConfig()
+TRAINING = TrainingConfig(optimizer="adam")
 EVERY = ProbeConfig().gradients_every
 CLIP = 5.0
+TURN = 4  # timed steps of one kind in a row
 
 
 @dataclass(frozen=True)
@@ -176,19 +177,23 @@ def _our_steps(
 def alternate(
     steps: dict[str, Callable[[], None]], seconds: float, rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """Return the median seconds of each function, called in turn for `seconds`, at least `rounds` times."""
+    """Return the median seconds of each function: they take turns for `seconds`, at least `rounds` turns each.
+
+    A turn is one call that is not timed, so that the caches hold what they hold in training, and TURN that are.
+    """
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(2):
-        for step in steps.values():
-            step()
+    for step in steps.values():
+        step()
     end = time.perf_counter() + seconds
-    while len(times[next(iter(steps))]) < rounds or time.perf_counter() < end:
+    while len(times[next(iter(steps))]) < rounds * TURN or time.perf_counter() < end:
         for name, step in steps.items():
-            _wait(device)
-            start = time.perf_counter()
             step()
-            _wait(device)
-            times[name].append(time.perf_counter() - start)
+            for _ in range(TURN):
+                _wait(device)
+                start = time.perf_counter()
+                step()
+                _wait(device)
+                times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -5,7 +5,7 @@ Shapes, time-major: B batch, T time steps, V vocabulary, E embedding, H hidden, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 import torch
@@ -21,6 +21,8 @@ from rnnscope.config import ModelConfig
 from rnnscope.errors import UserError
 
 State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B, H)
+
+PIECE = 2_000_000  # numbers of pre-activations of one piece of a window, see CharRNN._pieces; measured
 
 FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
 # (cell, device type) -> the measured faster kernel; scan where nothing is listed.
@@ -115,23 +117,40 @@ class CharRNN(nn.Module):
 
     def run_layer(self, index: int, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer over all time steps; x is ids (T, B) for the first layer, else (T, B, H)."""
+        record = self._records[index] if self._records else None
         if self.kernel == "fused":
             out, after = self._fused(layer, self.embed(x) if index == 0 else x, state)
-            if self._records and out.requires_grad:
-                self._watch(index, x.detach(), out, state, self._records[index])
+            if record is not None and out.requires_grad:
+                self._watch(index, x.detach(), out, state, record)
             return out, after
         mask = None
         if self.training and self.config.recurrent_dropout:
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
-        record = self._records[index] if self._records else None
-        p = self._input_product(index, x)
-        return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
+        recurrent = self.cell.recurrent(layer)
+        product = products.make(recurrent[0], x.shape[1], self.precision)
+        product_of_input = self._input_product(index, x)
+        outputs = []
+        for piece in self._pieces(x):
+            p = product_of_input(piece)
+            out, state = scan(self.cell, p, state, recurrent, product=product, mask=mask, record=record)
+            outputs.append(out)
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0], state
+
+    def _pieces(self, x: Tensor) -> Sequence[Tensor]:
+        """Cut x (T, B, ...) along time such that what a piece needs, forward and backward, stays in the cache."""
+        size = x.shape[0] * x.shape[1] * self.layers[0].get_parameter("weight_hh_l0").shape[0]
+        return x.tensor_split(max(1, min(x.shape[0], round(size / PIECE)))) if x.device.type == "cpu" else (x,)
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer by torch.nn's fused function."""
-        hidden = tuple(s.unsqueeze(0) for s in state)
-        out, after = layer(x, hidden if len(hidden) > 1 else hidden[0])
-        return out, tuple(s.squeeze(0) for s in (after if isinstance(after, tuple) else (after,)))
+        stacked = tuple(s.unsqueeze(0) for s in state)
+        hidden = stacked if len(stacked) > 1 else stacked[0]
+        outputs = []
+        for piece in self._pieces(x) if self.config.cell == "lstm" else (x,):
+            out, hidden = layer(piece, hidden)
+            outputs.append(out)
+        after = hidden if isinstance(hidden, tuple) else (hidden,)
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0], tuple(s.squeeze(0) for s in after)
 
     def _watch(self, index: int, x: Tensor, out: Tensor, state: LayerState, record: Record) -> None:
         """Have `record` filled during the backward pass of a fused layer, which gives only the direct dL/dh_t."""
@@ -148,7 +167,7 @@ class CharRNN(nn.Module):
         """Return what the forward scan of layer `index` would have left, from input and outputs of a fused layer."""
         recurrent = self.cell.recurrent(self.layers[index])
         product = products.make(recurrent[0], out.shape[1], self.precision)
-        return self.cell.recomputed(self._input_product(index, x), out, state, recurrent, product)
+        return self.cell.recomputed(self._input_product(index, x)(x), out, state, recurrent, product)
 
     def back_propagate(self, index: int, run: Forward, state: LayerState, direct: Tensor) -> Backward:
         """Back-propagate through time in layer `index`, without autograd: direct (T, B, H) is dL/dh_t from above."""
@@ -165,23 +184,23 @@ class CharRNN(nn.Module):
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return products.linear(x, weight, bias, self.precision)
 
-    def _input_product(self, index: int, x: Tensor) -> Tensor:
-        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own.
+    def _input_product(self, index: int, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the function from inputs of layer `index` to x_t @ weight_ih.T + bias, (T, B, G), in fresh memory.
 
         In the first layer there are only V different inputs, so the product is taken once for each symbol of
-        the vocabulary and looked up, unless the window has fewer characters than that.
+        the vocabulary and looked up, unless the window x has fewer characters than that.
         """
         layer = self.layers[index]
         weight, bias = layer.get_parameter("weight_ih_l0"), self.cell.bias(layer)
         if index:
-            return self._linear(x, weight, bias)
+            return lambda x: self._linear(x, weight, bias)
         if self.embedding is None:
             table = weight.t() if bias is None else weight.t() + bias
         elif x.numel() < self.vocabulary_size:
-            return self._linear(self.embedding(x), weight, bias)
+            return lambda ids: self._linear(self.embed(ids), weight, bias)
         else:
             table = self._linear(self.embedding.weight, weight, bias)
-        return products.lookup(table, x)
+        return lambda ids: products.lookup(table, ids)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -207,7 +226,7 @@ class CharRNN(nn.Module):
             else:
                 recurrent = self.cell.recurrent(layer)
                 product = products.make(recurrent[0], ids.shape[1], self.precision)
-                run = self.cell.forward(self._input_product(index, x), layer_state, recurrent, product, None)
+                run = self.cell.forward(self._input_product(index, x)(x), layer_state, recurrent, product, None)
             found.append(run)
             x = run.out
         return self._linear(x, self.decoder.weight, self.decoder.bias), found

@@ -64,5 +64,6 @@ def test_alternating_takes_turns() -> None:
     calls: list[str] = []
     steps = {name: (lambda name=name: calls.append(name)) for name in ("a", "b")}
     took = bench.alternate(steps, 0.0, 4, torch.device("cpu"))
-    assert calls == ["a", "b"] * 6  # two rounds of warm-up
+    turn = bench.TURN + 1  # one is not timed
+    assert calls == ["a", "b"] + (["a"] * turn + ["b"] * turn) * 4
     assert all(0 < seconds < 0.1 for seconds in took.values())

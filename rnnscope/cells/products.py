@@ -22,7 +22,7 @@ from rnnscope.cells.memory import take
 
 Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 
-BLOCK = 262_144  # numbers of a product's result that are made at a time, 1 MB
+BLOCK = 400_000  # numbers of a product's result that are made at a time, 1.6 MB
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
 
 
@@ -61,8 +61,11 @@ def _packed(weight: Tensor, rows: int) -> Tensor:
 def weight_gradient(kind: Kind, d: Tensor, x: Tensor) -> Tensor:
     """Return d.T @ x, (M, K), for d (N, M) and x (N, K)."""
     if kind == "onednn":
-        # x.T @ d reads both operands in the order in which oneDNN wants them, the result alone is turned over.
-        return _onednn(x.t(), d.t()).t().contiguous()
+        # oneDNN wants its first operand row by row, so one of d.T, or x.T and the result, is copied: the smaller.
+        (rows, m), k = d.shape, x.shape[1]
+        if rows * m <= rows * k + m * k:
+            return _onednn(d.t(), x.t())
+        return take((m, k), d).copy_(_onednn(x.t(), d.t()).t())
     if kind == "bf16" and d.device.type == "cuda":
         return torch.mm(d.bfloat16().t(), x.bfloat16(), out_dtype=torch.float32)
     if kind == "bf16" and d.device.type == "cpu":
@@ -80,6 +83,7 @@ class Product(Protocol):
     """Products of one weight W (G, H) inside a scan."""
 
     kind: Kind
+    precision: str
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
         """p (B, G) += h (B, H) @ W.T, in place; return p."""
@@ -95,10 +99,11 @@ class Plain:
     """Products in the dtype of the weight."""
 
     kind: Kind = "plain"
+    precision = "float32"
 
     def __init__(self, weight: Tensor) -> None:
-        self.weight = weight
-        self.transposed = weight.t()
+        self.weight = weight.detach()
+        self.transposed = self.weight.t()
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
         return p.addmm_(h, self.transposed)
@@ -115,7 +120,8 @@ class OneDNN:
 
     def __init__(self, weight: Tensor, rows: int, kind: Kind) -> None:
         self.kind: Kind = kind
-        self.weight = weight.bfloat16() if kind == "bf16" else weight
+        self.precision = "bf16" if kind == "bf16" else "float32"
+        self.weight = weight.detach().bfloat16() if kind == "bf16" else weight.detach()
         self.dtype = self.weight.dtype
         self.rows = rows
         self.packed = _packed(self.weight, rows)
@@ -139,9 +145,10 @@ class Bfloat16:
     """Products of operands rounded to bfloat16 where oneDNN is not; the weight is rounded once, sums are float32."""
 
     kind: Kind = "bf16"
+    precision = "bf16"
 
     def __init__(self, weight: Tensor) -> None:
-        self.weight = weight.bfloat16()
+        self.weight = weight.detach().bfloat16()
         self.transposed = self.weight.t()
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
@@ -169,7 +176,7 @@ def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     """
     y = take((*x.shape[:-1], weight.shape[0]), x)
     rows = max(1, BLOCK // weight.shape[0])
-    w = _packed(weight, rows) if kind == "onednn" else weight.bfloat16().t()
+    w = weight if kind == "onednn" else weight.bfloat16().t()
     for x_block, y_block in zip(*(torch.split(v.flatten(0, -2), rows) for v in (x, y)), strict=True):
         if kind == "onednn":
             y_block.copy_(_onednn(x_block, w, bias))

@@ -10,32 +10,38 @@ from torch.autograd.function import once_differentiable
 
 from rnnscope.cells import products
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.products import Product
 
 
 class Record:
-    """Takes the by-product of one backward scan: norms over H of the total dL/dh_t (and dL/dc_t), each (T, B)."""
+    """Takes the by-product of backward scans: norms over H of the total dL/dh_t (and dL/dc_t) of one layer."""
 
     def __init__(self) -> None:
-        self.norms: dict[str, Tensor] = {}
+        self._pieces: list[dict[str, Tensor]] = []
 
     def take(self, cell: Cell, back: Backward) -> None:
-        """Keep the norms of one backward scan."""
-        self.norms = {
-            name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)
-        }
+        """Keep the norms of one backward scan; scans over pieces of a window come last piece first."""
+        self._pieces.append(
+            {name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)}
+        )
+
+    @property
+    def norms(self) -> dict[str, Tensor]:
+        """The norms by state name, each (T, B)."""
+        names = self._pieces[0] if self._pieces else ()
+        return {name: torch.cat([piece[name] for piece in reversed(self._pieces)]) for name in names}
 
 
 class _Scan(torch.autograd.Function):
     """p (T, B, G), mask, state, recurrent weights -> h_t (T, B, H) and what else the final state holds."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, precision: str, record: Record | None, *tensors: Any) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, cell: Cell, product: Product, record: Record | None, *tensors: Any) -> tuple[Tensor, ...]:
         p, mask = tensors[:2]
         state: LayerState = tensors[2 : 2 + len(cell.states)]
         recurrent = tensors[2 + len(cell.states) :]
-        product = products.make(recurrent[0], p.shape[1], precision)
         run = cell.forward(p, state, recurrent, product, mask)
-        ctx.cell, ctx.product, ctx.record, ctx.precision = cell, product, record, precision
+        ctx.cell, ctx.product, ctx.record = cell, product, record
         ctx.save_for_backward(mask, *state, *recurrent, run.out, *run.saved)
         ctx.counts = len(state), len(recurrent)
         ctx.set_materialize_grads(False)
@@ -57,11 +63,11 @@ class _Scan(torch.autograd.Function):
         if ctx.record is not None:
             ctx.record.take(cell, back)
         d = back.recurrent_d
-        before = out[:-1] if mask is None else out[:-1] * mask
-        first = state[0] if mask is None else state[0] * mask
-        kind = products.kind_for(recurrent[0], out[:, :, 0].numel(), ctx.precision)
-        weight_hh = products.weight_gradient(kind, d[1:].flatten(0, 1), before.flatten(0, 1))
-        weight_hh += d[0].t() @ first
+        before = torch.cat((state[0].unsqueeze(0), out[:-1]))
+        if mask is not None:
+            before *= mask
+        kind = products.kind_for(recurrent[0], d[:, :, 0].numel(), ctx.product.precision)
+        weight_hh = products.weight_gradient(kind, d.flatten(0, 1), before.flatten(0, 1))
         return (None, None, None, back.d, None, *back.initial, weight_hh, *cell.extra_gradients(run, back))
 
 
@@ -71,7 +77,7 @@ def scan(
     state: LayerState,
     recurrent: tuple[Tensor, ...],
     *,
-    precision: str = "float32",
+    product: Product | None = None,
     mask: Tensor | None = None,
     record: Record | None = None,
 ) -> tuple[Tensor, LayerState]:
@@ -82,7 +88,7 @@ def scan(
         p: input product (T, B, G); its memory is taken over, so nothing else may read it afterwards.
         state: before the first step, each (B, H).
         recurrent: `cell.recurrent(layer)`.
-        precision: "float32" (the dtype of the weights) or "bf16" (rounded operands of the products).
+        product: with weight_hh, prepared once for several scans; None: made here.
         mask: (B, H) recurrent-dropout mask, or None.
         record: filled by the backward pass.
 
@@ -90,5 +96,7 @@ def scan(
         h_t (T, B, H) and the state after the last step. Every call has memory of its own, so scans may be
         back-propagated in any order.
     """
-    out, *others = _Scan.apply(cell, precision, record, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
+    if product is None:
+        product = products.make(recurrent[0], p.shape[1], "float32")
+    out, *others = _Scan.apply(cell, product, record, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
     return out, (out[-1], *others)
