@@ -54,7 +54,11 @@ class RunInfo:
 
 
 def list_runs(root: Path = ROOT) -> list[RunInfo]:
-    """Return the runs in `root`, newest first; a damaged one is listed as unreadable. No folder, no runs."""
+    """Return the runs in `root`, newest first; a damaged one is listed as unreadable. No folder, no runs.
+
+    Raises:
+        UserError: the folder cannot be looked into.
+    """
     return sorted((run_info(path) for path in _folders(root)), key=lambda run: (-run.started, run.name))
 
 
@@ -96,13 +100,13 @@ def find_run(name: str | Path, root: Path = ROOT) -> Path:
     """Return the folder of the run called `name` in `root`, or at the path `name`.
 
     Raises:
-        UserError: there is none; runs with similar names are suggested.
+        UserError: there is none (runs with similar names are suggested), or one cannot look.
     """
     given = Path(name)
-    if given.name == schema.NAME and given.is_file():
+    if given.name == schema.NAME and _is_run(given.parent):
         return given.parent
     for candidate in (root / given, given):
-        if (candidate / schema.NAME).is_file():
+        if _is_run(candidate):
             return candidate
     if given.is_dir():
         raise UserError(f"{given} is not a run: it has no {schema.NAME}")
@@ -146,9 +150,19 @@ def request_stop(folder: Path, wait: float = 15.0) -> None:
 
 
 def _folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    return sorted(path for path in root.iterdir() if (path / schema.NAME).is_file())
+    try:
+        if not root.is_dir():
+            return []
+        return sorted(path for path in root.iterdir() if (path / schema.NAME).is_file())
+    except OSError as error:
+        raise UserError(f"cannot look into {root}: {error.strerror}") from error
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / schema.NAME).is_file()
+    except OSError as error:
+        raise UserError(f"cannot look into {folder}: {error.strerror}") from error
 
 
 def _either(names: Sequence[str]) -> str:

@@ -328,6 +328,20 @@ def test_no_such_run(here: Path, refuse: Refuse, use: list[str]) -> None:
     assert "not a run" in refuse(*use)
 
 
+@pytest.mark.parametrize("use", USES, ids=lambda use: use[0])
+def test_a_run_that_one_may_not_look_at(
+    open_folder: Path, refuse: Refuse, use: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(open_folder)
+    (open_folder / "run").mkdir(mode=0o700)
+    (open_folder / "run" / "run.db").touch()
+    (open_folder / "run").chmod(0)
+    assert "cannot look into" in refuse(*use, nobody=True)
+    assert "cannot look into" in refuse("runs", "--root", "run", nobody=True)
+    (open_folder / "run").chmod(0o700)
+    assert "cannot look into" in refuse(*use[:-1], "a" * 5000)
+
+
 @pytest.mark.parametrize("use", [*USES, ["stop", "run"]], ids=lambda use: use[0])
 def test_a_run_of_a_newer_schema(run: Path, refuse: Refuse, use: list[str]) -> None:
     with contextlib.closing(sqlite3.connect(run / "run.db")) as connection:
