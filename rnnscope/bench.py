@@ -28,7 +28,7 @@ from rnnscope import errors
 from rnnscope.arguments import bench_parser
 from rnnscope.config import ModelConfig, ProbeConfig, RunConfig, TrainingConfig
 from rnnscope.errors import UserError
-from rnnscope.model import CharRNN, resolve_kernel
+from rnnscope.model import CharRNN, State, resolve_kernel
 from rnnscope.probes import gradients
 from rnnscope.training.device import prepare, resolve_device
 from rnnscope.training.optimisers import make_optimizer
@@ -150,28 +150,35 @@ def _usual_step(model: nn.Module, ids: Tensor, targets: Tensor) -> Callable[[], 
 def _our_steps(
     setting: Setting, ids: Tensor, targets: Tensor, precision: str
 ) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
-    """Return our training step with norms recorded, the same without, and the probe of the default cadence."""
-    device = ids.device.type
-    kernel = resolve_kernel("auto", setting.model.cell, setting.model.hidden, setting.batch, device)
-    model = CharRNN(setting.model, VOCABULARY, kernel="scan" if precision == "bf16" else kernel, precision=precision)
-    model.to(ids.device)
-    optimizer = make_optimizer(model.parameters(), TRAINING)
-    carried = [model.initial_state(setting.batch)]
+    """Return our training step with norms recorded, the same without, and the probe of the default cadence.
 
-    def plain() -> None:
-        model.record_gradients = False
-        carried[0] = train_step(model, optimizer, ids, targets, carried[0], CLIP).state
+    Each with the kernel that `auto` chooses for its cadence.
+    """
 
-    def every() -> None:
-        model.record_gradients = True
-        carried[0] = train_step(model, optimizer, ids, targets, carried[0], CLIP).state
-        for layer in model.recorded:
-            layer["h"].cpu()
+    def make(gradients_every: int) -> tuple[CharRNN, Callable[[], None]]:
+        kernel = resolve_kernel(
+            "auto", setting.model.cell, setting.model.hidden, setting.batch, ids.device.type,
+            gradients_every=gradients_every, precision=precision,
+        )  # fmt: skip
+        model = CharRNN(setting.model, VOCABULARY, kernel=kernel, precision=precision).to(ids.device)
+        model.record_gradients = gradients_every == 1
+        optimizer = make_optimizer(model.parameters(), TRAINING)
+        carried = [model.initial_state(setting.batch)]
 
-    def probe() -> None:
-        gradients.measure(model, ids, targets, carried[0], lambda ids: "")
+        def step() -> None:
+            carried[0] = train_step(model, optimizer, ids, targets, carried[0], CLIP).state
+            for layer in model.recorded:
+                layer["h"].cpu()
 
-    return every, plain, probe
+        return model, step
+
+    model, plain = make(EVERY)
+    start = model.initial_state(setting.batch)
+    return make(1)[1], plain, lambda: _probe(model, ids, targets, start)
+
+
+def _probe(model: CharRNN, ids: Tensor, targets: Tensor, state: State) -> None:
+    gradients.measure(model, ids, targets, state, lambda ids: "")
 
 
 def alternate(

@@ -105,7 +105,8 @@ class Session:
         precision = resolve_precision(config.run.precision)
         kernel = resolve_kernel(
             config.run.kernel, config.model.cell, config.model.hidden, config.training.batch, device.type,
-            recurrent_dropout=config.model.recurrent_dropout, precision=precision,
+            gradients_every=config.probes.gradients_every, recurrent_dropout=config.model.recurrent_dropout,
+            precision=precision,
         )  # fmt: skip
         trainer = self.trainer = Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
         steps = checkpoint.saved_steps(self.folder)

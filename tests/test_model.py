@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from rnnscope import model as model_module
 from rnnscope import registry
 from rnnscope.config import ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -116,6 +117,23 @@ def test_kernels_agree(cell: str, one_hot: bool) -> None:
     for a, b in zip(models[0].recorded, models[1].recorded, strict=True):
         assert a["h"].shape == (T, B)
         torch.testing.assert_close(a, b, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("kernel", ["scan", "fused"])
+def test_a_window_in_pieces(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cutting the window along time changes neither logits, states, gradients nor recorded norms."""
+    found = []
+    for pieces in (False, True):
+        if pieces:
+            monkeypatch.setattr(model_module, "PIECE", B * 4 * H * 2)  # 2 or 3 time steps
+            monkeypatch.setattr(model_module, "FUSED_STEPS", 3)
+        model = make("lstm", kernel)
+        model.record_gradients = True
+        ids, targets = window()
+        logits, after = model(ids, random_state(model))
+        functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
+        found.append((logits, after, [p.grad for p in model.parameters()], model.recorded))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-13)
 
 
 def test_more_symbols_than_characters_in_the_window() -> None:
@@ -235,6 +253,12 @@ def test_every_optimiser_learns(optimizer: str) -> None:
 
 
 def test_kernel_table() -> None:
+    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", gradients_every=1) == "scan"
+    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", gradients_every=0) == "fused"
+    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", recurrent_dropout=0.1) == "scan"
+    assert resolve_kernel("auto", "lstm", 128, 50, "cuda:0", precision="bf16") == "scan"
+    with pytest.raises(UserError, match="--recurrent-dropout needs"):
+        resolve_kernel("fused", "lstm", 128, 50, "cpu", recurrent_dropout=0.1)
     assert resolve_kernel("scan", "lstm", 128, 50, "cuda") == "scan"
     assert resolve_kernel("fused", "gru", 128, 50, "cpu") == "fused"
     assert resolve_kernel("auto", "lnrnn", 128, 50, "cuda:1") == "scan"

@@ -131,7 +131,7 @@ def _local_factors(chunk: slice, run: Forward, h_before: Tensor, blocks: Tensor)
     gates, reset = run.saved[0][chunk], run.saved[1][chunk]
     r, z, n = gates.view_as(blocks[chunk]).unbind(2)
     factor_r, factor_z, factor_n = blocks[chunk].unbind(2)
-    through_n = tanh_backward(1 - z, n, torch.empty_like(n))
+    through_n = tanh_backward(1 - z, n, take_like(n))
     torch.mul(through_n, r, out=factor_n)
     torch.addcmul(through_n, through_n, r, value=-1, out=factor_r).mul_(reset)  # r (1-r) (W_hn h + b_hn)
     sigmoid_backward(values_before(run.out, h_before, chunk) - n, z, factor_z)

@@ -137,7 +137,7 @@ def _local_factors(chunk: slice, run: Forward, c_before: Tensor, blocks: Tensor)
     sigmoid_backward(values_before(cells, c_before, chunk), f, factor_f)
     tanh_backward(i, g, factor_g)
     sigmoid_backward(tanh_c, o, factor_o)
-    return tanh_backward(o, tanh_c, torch.empty_like(tanh_c))
+    return tanh_backward(o, tanh_c, take_like(tanh_c))
 
 
 def make(name: str) -> Cell:

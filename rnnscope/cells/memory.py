@@ -14,7 +14,7 @@ import threading
 import torch
 from torch import Tensor
 
-SMALLEST = 1 << 18  # bytes; smaller requests are left to the ordinary allocator
+SMALLEST = 1 << 16  # bytes; smaller requests are left to the ordinary allocator
 LARGEST = 1 << 31  # bytes kept in all; beyond that, free blocks are given back to the system
 
 _COUNTED = hasattr(torch._C, "_storage_Use_Count")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rnnscope.cells.memory import take_like
+from rnnscope.cells.memory import take, take_like
 
 
 class Squash:
@@ -75,4 +75,5 @@ def values_before(values: Tensor, initial: Tensor, chunk: slice) -> Tensor:
     """Return values (T, B, H) one time step earlier than `chunk`; initial (B, H) comes before the first."""
     if chunk.start:
         return values[chunk.start - 1 : chunk.stop - 1]
-    return torch.cat((initial.unsqueeze(0), values[: chunk.stop - 1]))
+    before = values[: chunk.stop - 1]
+    return torch.cat((initial.unsqueeze(0), before), out=take((chunk.stop, *initial.shape), values))

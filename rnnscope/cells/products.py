@@ -22,7 +22,7 @@ from rnnscope.cells.memory import take
 
 Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 
-BLOCK = 400_000  # numbers of a product's result that are made at a time, 1.6 MB
+BLOCK = 131_072  # numbers of a product's result that are made at a time, 512 KB
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
 
 
@@ -64,8 +64,8 @@ def weight_gradient(kind: Kind, d: Tensor, x: Tensor) -> Tensor:
         # oneDNN wants its first operand row by row, so one of d.T, or x.T and the result, is copied: the smaller.
         (rows, m), k = d.shape, x.shape[1]
         if rows * m <= rows * k + m * k:
-            return _onednn(d.t(), x.t())
-        return take((m, k), d).copy_(_onednn(x.t(), d.t()).t())
+            return _onednn(take((m, rows), d).copy_(d.t()), x.t())
+        return take((m, k), d).copy_(_onednn(take((k, rows), x).copy_(x.t()), d.t()).t())
     if kind == "bf16" and d.device.type == "cuda":
         return torch.mm(d.bfloat16().t(), x.bfloat16(), out_dtype=torch.float32)
     if kind == "bf16" and d.device.type == "cpu":

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from rnnscope.cells import products
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.memory import take_like
 from rnnscope.cells.products import Product
 
 
@@ -63,7 +64,7 @@ class _Scan(torch.autograd.Function):
         if ctx.record is not None:
             ctx.record.take(cell, back)
         d = back.recurrent_d
-        before = torch.cat((state[0].unsqueeze(0), out[:-1]))
+        before = torch.cat((state[0].unsqueeze(0), out[:-1]), out=take_like(out))
         if mask is not None:
             before *= mask
         kind = products.kind_for(recurrent[0], d[:, :, 0].numel(), ctx.product.precision)
