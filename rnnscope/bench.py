@@ -277,7 +277,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         device = resolve_device(options.device)
     except UserError as error:
-        print(f"rnnscope bench: {error}", file=sys.stderr)
+        print(f"rnnscope: {error}", file=sys.stderr)
         return errors.EXIT_USAGE
     prepare(RunConfig(threads=options.threads), device)
     results = []

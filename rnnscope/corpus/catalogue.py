@@ -64,7 +64,7 @@ def cached_text(name: str) -> Path:
 def is_cached(name: str) -> bool:
     """Return whether the text is there and is what was downloaded."""
     path = cached_text(name)
-    return path.is_file() and _sha256(path) == _expected(name)
+    return os.path.isfile(path) and _sha256(path) == _expected(name)
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -153,7 +153,7 @@ def _remembered(name: str) -> Path:
 
 
 def _expected(name: str) -> str | None:
-    if CATALOGUE[name].sha256 or not _remembered(name).is_file():
+    if CATALOGUE[name].sha256 or not os.path.isfile(_remembered(name)):
         return CATALOGUE[name].sha256
     return _remembered(name).read_text().strip()
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from rnnscope.config import TextConfig
+from rnnscope.corpus import list_texts, load
 from rnnscope.corpus.cache import cache_folder, new_entry, write_text
 from rnnscope.errors import UserError
 
@@ -56,3 +59,25 @@ def test_a_text_is_written_under_another_name_first(tmp_path: Path, monkeypatch:
         write_text(tmp_path / "a.txt", "new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_bytes() == "é\r\n".encode()
+
+
+def test_a_cache_folder_that_may_not_be_entered_only_costs_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a user whose cache folder belongs to somebody else: made again each time, and no traceback."""
+    closed = tmp_path / "closed"
+    monkeypatch.setenv("RNNSCOPE_CACHE", str(closed / "inside"))
+    closed.mkdir(mode=0)
+    user = os.geteuid()
+    if user == 0:
+        os.chmod(tmp_path.parent.parent, 0o755)
+        os.chmod(tmp_path.parent, 0o755)
+        os.chmod(tmp_path, 0o755)
+        os.seteuid(65534)
+    try:
+        corpus = load(("play",), TextConfig(length=20_000))
+        assert [entry.cached for entry in list_texts() if entry.kind == "download"] == [False] * 3
+    finally:
+        os.seteuid(user)
+        closed.chmod(0o755)
+    assert len(corpus.train) == 18_000

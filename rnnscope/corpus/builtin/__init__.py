@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def _generate(name: str, length: int, bytes_mode: bool) -> Iterator[Block]:
 
 def _kept(name: str, length: int, path: Path, bytes_mode: bool) -> Iterator[Block]:
     """Yield a text kept in the cache folder, or make it and keep it."""
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file, False where the folder may not be entered
         yield from read_file(path, bytes_mode)
         return
     text = "".join(generate(name, length))

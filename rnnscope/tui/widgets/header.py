@@ -67,7 +67,7 @@ def identity(snapshot: Snapshot, palette: Palette) -> list[Item]:
         items.append((3, (Span(short(event.parameters)), Span(" parameters", faint))))
         items.append((2, (Span(shorten(printable(event.device), 28)),)))
         items.append((6, (Span(f"{event.precision} {event.kernel}", faint),)))
-        items.append((7, (Span(f"{event.threads} threads", faint),)))
+        items.append((7, (Span(f"{event.threads} thread{'s' * (event.threads != 1)}", faint),)))
     return items
 
 
