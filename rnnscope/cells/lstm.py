@@ -52,8 +52,8 @@ class LSTM(Cell):
         out, cells, squashed = (take((steps, batch, hidden), p) for _ in range(3))
         multiply, tanh = product.forward, Squash(p, (batch, hidden))
         i, f, g, o = p.view(steps, batch, 4, hidden).unbind(2)
-        blocks = (p, p[:, :, : 2 * hidden], i, f, g, o, out, cells, squashed)
-        for p_t, if_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*(x.unbind(0) for x in blocks), strict=True):
+        blocks = (p, i, f, g, o, out, cells, squashed)
+        for p_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*(x.unbind(0) for x in blocks), strict=True):
             multiply(p_t, h if mask is None else h * mask)
             if tanh.minus_one is not None:
                 # One sigmoid over all four gates: tanh(x) = 2 sigmoid(2x) - 1.
@@ -61,7 +61,7 @@ class LSTM(Cell):
                 p_t.sigmoid_()
                 torch.add(tanh.minus_one, g_t, alpha=2, out=g_t)
             else:
-                if_t.sigmoid_()
+                p_t[:, : 2 * hidden].sigmoid_()
                 g_t.tanh_()
                 o_t.sigmoid_()
             torch.mul(f_t, c, out=c_t).addcmul_(i_t, g_t)

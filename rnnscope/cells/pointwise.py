@@ -9,6 +9,8 @@ from torch import Tensor
 
 from rnnscope.cells.memory import take, take_like
 
+CHUNK = 65_536  # numbers of one (chunk, B, H) block, 256 KB; measured
+
 
 class Squash:
     """tanh as 2 sigmoid(2x) - 1, for gates and cell outputs in float32 on a CPU; torch.tanh elsewhere.
@@ -43,7 +45,7 @@ def direct_gradient(grad_out: Tensor, grad_last: Tensor | None) -> Tensor:
 
 def chunks(steps: int, size: int) -> list[slice]:
     """Return slices of the T time steps, last first, such that one (chunk, B, H) block of B*H = size stays in cache."""
-    length = max(1, 65_536 // max(size, 1))
+    length = max(1, CHUNK // max(size, 1))
     return [slice(max(0, end - length), end) for end in range(steps, 0, -length)]
 
 

@@ -36,6 +36,7 @@ def _onednn_available() -> bool:
 
 
 ONEDNN = _onednn_available()
+_LINEAR: Any = torch.ops.mkldnn._linear_pointwise.default if ONEDNN else None
 
 
 def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
@@ -48,7 +49,7 @@ def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (N, K) @ weight (M, K).T + bias (M,); weight may be a transposed view or packed."""
-    y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+    y: Tensor = _LINEAR(x, weight, bias, "none", [], "")
     return y
 
 
