@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -108,7 +110,8 @@ def sample(arguments: list[str]) -> int:
     from rnnscope.recording.runs import find_run
 
     loaded = load_run(find_run(asked.run, Path(options.RUNS)), best=asked.best)
-    written = write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed)
+    prompt = asked.prompt.encode().decode("latin-1") if loaded.vocabulary.bytes_mode else asked.prompt
+    written = itertools.chain(prompt, write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed))
     for piece in as_output(written, loaded.vocabulary.bytes_mode, terminal=sys.stdout.isatty()):
         sys.stdout.buffer.write(piece)
         sys.stdout.flush()
@@ -186,7 +189,9 @@ def main(arguments: list[str]) -> int:
     name, *rest = arguments
     try:
         if name not in COMMANDS:
-            raise UserError(f"there is no command {name!r}; use one of: {', '.join(COMMANDS)}")
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise UserError(f"there is no command {name!r}{hint}; use one of: {', '.join(COMMANDS)}")
         return COMMANDS[name](rest)
     except UserError as error:
         print(f"rnnscope: {printable(str(error))}", file=sys.stderr)

@@ -67,33 +67,34 @@ class Rate:
 class JsonLines:
     """One JSON object a line: step, epoch, train_loss, val_loss, grad_norm, chars_per_s; null where there is none.
 
-    A line about once a second, one for every validation, and one for the last step.
+    A line for a step about once a second, for every validated step, and for the last; never two for one step.
     """
 
     def __init__(self) -> None:
         self._rate, self._told = Rate(), 0.0
-        self._row: e.StepRow | None = None
-        self._written = -1
+        self._row: e.StepRow | None = None  # not written yet: its validation may still come
+        self._validation: float | None = None
 
     def updated(self, row: e.StepRow) -> None:
-        """Report a step about once a second."""
+        """Take the next step; the one before is then complete, and written about once a second."""
+        if self._validation is not None or time.monotonic() - self._told >= LINE_EVERY:
+            self._write()
         self._row = row
-        if time.monotonic() - self._told >= LINE_EVERY:
-            self._write(None)
 
     def recorded(self, step: int, event: e.Event) -> None:
-        """Report a validation; tell on stderr how the run ended."""
+        """Keep a validation for its step's line; tell on stderr how the run ended."""
         del step
         if isinstance(event, e.Validation):
-            self._write(event.loss)
+            self._validation = event.loss
         elif isinstance(event, e.Status) and event.detail and event.state != e.FAILED:
             print(f"rnnscope: {printable(event.detail)}", file=sys.stderr)
 
-    def _write(self, validation: float | None) -> None:
-        row = self._row
+    def _write(self) -> None:
+        row, validation = self._row, self._validation
+        self._row = self._validation = None
         if row is None:
             return
-        self._told, self._written = time.monotonic(), row.step
+        self._told = time.monotonic()
         line: dict[str, Any] = {
             "step": row.step,
             "epoch": round(row.epoch, 4),
@@ -105,9 +106,8 @@ class JsonLines:
         tell(json.dumps(line, allow_nan=False))
 
     def close(self) -> None:
-        """Report the last step, if no line has."""
-        if self._row is not None and self._row.step != self._written:
-            self._write(None)
+        """Write the last step."""
+        self._write()
 
 
 class PlainLines:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from rnnscope.recording.runs import find_run, next_name, request_stop
 from rnnscope.recording.writer import Writer
 from rnnscope.saved import check_checkpoint, saved_steps, weights_name
 
-STOP_PATIENCE = 15.0  # seconds that `rnnscope stop` waits for the worker's last checkpoint
 FIXED: dict[str, tuple[str, ...]] = {
     "training": ("batch", "bptt", "optimizer"),
     "run": ("run", "seed", "precision", "kernel"),
@@ -92,6 +90,7 @@ def prepare_resume(folder: Path, config: Config) -> None:
         raise UserError(f"--resume: {', '.join(changed)} cannot change; start a new run for that")
     if live(folder):
         raise UserError(f"{folder} is being trained already; rnnscope watch {folder} shows it")
+    config = _with_budget(config, before)
     _check_device(config)
     _check_saved(folder, config, meta)
     writer = Writer.open(folder)
@@ -100,6 +99,25 @@ def prepare_resume(folder: Path, config: Config) -> None:
         writer.event(newest.step if newest else 0, Status(STARTING))  # until the worker speaks: not how it ended before
     finally:
         writer.close()
+
+
+def _with_budget(config: Config, before: Config) -> Config:
+    """Return `config` without the old run's budgets where a new one was given: that one alone then counts."""
+    new, old = config.training, before.training
+    budgets = ("steps", "epochs", "minutes")
+    if all(getattr(new, name) == getattr(old, name) for name in budgets):
+        return config
+    given = {name: None for name in budgets if getattr(new, name) == getattr(old, name)}
+    return dataclasses.replace(config, training=dataclasses.replace(new, **given))
+
+
+def _check_budget(config: Config, step: int, seconds: float) -> None:
+    """Raise UserError where the newest checkpoint has used the budget up already."""
+    steps, minutes = config.training.steps, config.training.minutes
+    if steps is not None and step >= steps:
+        raise UserError(f"the run has done its {steps:,} steps; give a larger --steps, or --epochs or --minutes")
+    if minutes is not None and seconds >= minutes * 60:
+        raise UserError(f"the run has had its {minutes:g} minutes; give larger --minutes (in all), --steps or --epochs")
 
 
 def _changed(before: Config, after: Config) -> list[str]:
@@ -117,6 +135,9 @@ def _check_saved(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     steps = saved_steps(folder)
     if not steps:
         return
+    with Reader(folder) as reader:
+        newest = reader.newest_step()
+    _check_budget(config, steps[-1], newest.seconds if newest else 0.0)
     corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
     if meta.get("sha256", corpus.sha256) != corpus.sha256:
         raise UserError(f"{corpus.name} is not the text this run was trained on; put that back, or start a new run")
@@ -179,9 +200,4 @@ def stop(folder: Path) -> str:
     if not live(folder):
         raise UserError(f"{folder} is not being trained; nothing to stop")
     request_stop(folder)
-    deadline = time.monotonic() + STOP_PATIENCE
-    while live(folder):
-        if time.monotonic() > deadline:
-            raise RunFailed(f"{folder} was told to stop and has not yet; see {folder / 'worker.log'}")
-        time.sleep(0.02)
     return f"stopped {folder}; go on with: rnnscope train --resume {folder}"

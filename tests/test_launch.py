@@ -69,3 +69,34 @@ def test_offline_is_one_line_that_names_the_built_in_texts(
 def test_a_built_in_text_is_not_generated_before_the_screen_opens(tmp_path: Path) -> None:
     launch.prepare_new(config(tmp_path, "play"), headless=False)
     assert not (tmp_path / "cache").exists()
+
+
+def trained(tmp_path: Path, **training: object) -> Config:
+    """Train a small run for two steps; return its configuration."""
+    from rnnscope.config import ModelConfig, TextConfig, TrainingConfig
+    from rnnscope.worker import Session
+
+    settings = Config(
+        text=TextConfig(length=20_000), model=ModelConfig(hidden=8, embedding=4),
+        training=TrainingConfig(**{"batch": 2, "bptt": 8, "steps": 2, **training}), run=RunConfig(run=str(tmp_path / "run")),
+    )  # fmt: skip
+    assert Session(launch.prepare_new(settings, headless=True)).run() == 0
+    with Reader(tmp_path / "run") as reader:
+        return reader.config
+
+
+def test_a_used_up_budget_is_told_on_resume(tmp_path: Path) -> None:
+    settings = trained(tmp_path)
+    with pytest.raises(UserError, match="has done its 2 steps; give a larger --steps"):
+        launch.prepare_resume(tmp_path / "run", settings)
+    short = dataclasses.replace(settings.training, steps=None, minutes=1e-9)
+    with pytest.raises(UserError, match="minutes"):
+        launch.prepare_resume(tmp_path / "run", dataclasses.replace(settings, training=short))
+
+
+def test_a_new_budget_replaces_the_old_ones(tmp_path: Path) -> None:
+    settings = trained(tmp_path, minutes=5.0)
+    longer = dataclasses.replace(settings, training=dataclasses.replace(settings.training, steps=4))
+    launch.prepare_resume(tmp_path / "run", longer)
+    with Reader(tmp_path / "run") as reader:
+        assert (reader.config.training.steps, reader.config.training.minutes) == (4, None)

@@ -230,7 +230,11 @@ def draw_footer(frame: Frame, axes: Axes, palette: Palette, mono: bool) -> list[
         pieces = _x_labels(frame, name, " ", frame.left)
         return [(Span(corner + _line(pieces, "─", frame.left, frame.width), style),)]
     axis = corner + "".join("┬" if column in frame.x_ticks else "─" for column in range(frame.x.cells))
-    return [(Span(axis, style),), (Span(_line(_x_labels(frame, name, "", 0), " ", 0, frame.width), style),)]
+    numbers = _x_labels(frame, "", "", 0)
+    if name:  # on the axis itself, so that it hides no number
+        name = f" {name} "
+        axis = crop(axis, frame.width - cells(name) - 1) + name + "─"
+    return [(Span(axis, style),), (Span(_line(numbers, " ", 0, frame.width), style),)]
 
 
 def _x_labels(frame: Frame, name: str, pad: str, first: int) -> list[tuple[int, str]]:

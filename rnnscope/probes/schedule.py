@@ -61,6 +61,7 @@ class Schedule:
 
     def took(self, name: str, seconds: float, asked: bool = False) -> None:
         """Book a measurement. One that a person asked for is shown in the share but not charged."""
+        first = name in self._first
         self._waiting.discard(name)
         self._first.discard(name)
         self._taken[name] = self._now
@@ -68,9 +69,11 @@ class Schedule:
         self._spent.append((self._now, seconds))
         if not asked:
             self.credit -= seconds
+        if first:  # the first is slow (nothing is warm yet): the debt it leaves is bounded, so that more follow soon
+            self.credit = max(self.credit, -self._capacity)
 
     def share(self, now: float) -> float:
-        """Return the share of the last 30 s (or of the time so far) that measuring took."""
+        """Return the share of the last 30 s that measuring took."""
         while self._spent and self._spent[0][0] < now - WINDOW:
             self._spent.popleft()
-        return sum(seconds for _, seconds in self._spent) / max(min(now, WINDOW), 1e-9)
+        return sum(seconds for _, seconds in self._spent) / WINDOW

@@ -49,8 +49,8 @@ def test_a_curve_on_labelled_axes() -> None:
         " │                      ⠈⠉⠢⢄⡀       |",
         " │                          ⠈⠑⠤⣀⡀   |",
         "2┤┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈⠈⠑⠢⣀|",
-        " └┬────────────────┬───────────────┬|",
-        "  0               10     step     20|",
+        " └┬────────────────┬───────── step ─|",
+        "  0               10              20|",
     ]
 
 
@@ -103,8 +103,8 @@ def test_a_logarithmic_axis_takes_zero_as_below_every_range() -> None:
         "    │      ⡠⠒⠁       ⠈⠒⢄      |",
         "    │   ⡠⠔⠉             ⠑⠢⡀   |",
         "10⁻⁶┤⣀⠔⠊┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈⠈⠒⢄▼|",
-        "    └┬───────────────────────┬|",
-        "     0          lag         20|",
+        "    └┬────────────────── lag ─|",
+        "     0                      20|",
     ]
 
 
@@ -267,13 +267,12 @@ def test_nothing_raises_and_the_size_is_exact(
 
 
 def test_twenty_thousand_points_cost_little_more_than_two_hundred() -> None:
-    def seconds(count: int) -> float:
+    def cost(count: int) -> float:
         x = np.arange(count)
         y = np.sin(x / count * 20) + np.cos(x) / 3
-        began = time.perf_counter()
+        began = time.process_time()  # not the wall's: others share the machine
         line_chart([Line(x, y, BLUE)], Axes("", "", (0, count), (-2, 2)), 120, 30, DARK)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
-    seconds(200)
-    ratios = [seconds(20_000) / seconds(200) for _ in range(7)]
-    assert np.median(ratios) < 8  # without downsampling about 25
+    cost(200)
+    assert min(cost(20_000) for _ in range(7)) < 8 * min(cost(200) for _ in range(7))  # without downsampling about 25

@@ -63,5 +63,5 @@ def test_what_a_person_asked_for_is_shown_but_not_charged() -> None:
     credit = schedule.credit
     schedule.took("a", 3.0, asked=True)
     assert schedule.credit == credit
-    assert schedule.share(10.0) == pytest.approx(0.3)
+    assert schedule.share(10.0) == pytest.approx(0.1)
     assert schedule.share(100.0) == 0
