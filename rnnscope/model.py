@@ -5,7 +5,7 @@ Shapes, time-major: B batch, T time steps, V vocabulary, E embedding, H hidden, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 import torch
@@ -22,7 +22,6 @@ from rnnscope.errors import UserError
 
 State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B, H)
 
-PIECE = 3_000_000  # numbers of pre-activations of a piece of a window, see CharRNN._pieces; measured
 FUSED_STEPS = 20  # time steps, at most, of one call of oneDNN's LSTM; measured
 
 FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
@@ -144,21 +143,8 @@ class CharRNN(nn.Module):
         mask = None
         if self.training and self.config.recurrent_dropout:
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
-        recurrent = self.cell.recurrent(layer)
-        product = products.make(recurrent[0], x.shape[1], self.precision)
-        product_of_input = self._input_product(index, x)
-        outputs = []
-        for piece in self._pieces(x):
-            p = product_of_input(piece)
-            out, state = scan(self.cell, p, state, recurrent, product=product, mask=mask, record=record)
-            outputs.append(out)
-        return torch.cat(outputs) if len(outputs) > 1 else outputs[0], state
-
-    def _pieces(self, x: Tensor) -> Sequence[Tensor]:
-        """Cut x (T, B, ...) along time such that what a piece needs, forward and backward, stays in the cache."""
-        size = x.shape[0] * x.shape[1] * self.layers[0].get_parameter("weight_hh_l0").shape[0]
-        pieces = round(size / PIECE)
-        return torch.split(x, -(-x.shape[0] // pieces)) if x.device.type == "cpu" and pieces > 1 else (x,)
+        p = self._input_product(index, x)
+        return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer by torch.nn's fused function; oneDNN's LSTM a few time steps at a time (1.2 x as fast)."""
@@ -189,7 +175,7 @@ class CharRNN(nn.Module):
         """Return what the forward scan of layer `index` would have left, from input and outputs of a fused layer."""
         recurrent = self.cell.recurrent(self.layers[index])
         product = products.make(recurrent[0], out.shape[1], self.precision)
-        return self.cell.recomputed(self._input_product(index, x)(x), out, state, recurrent, product)
+        return self.cell.recomputed(self._input_product(index, x), out, state, recurrent, product)
 
     def back_propagate(self, index: int, run: Forward, state: LayerState, direct: Tensor) -> Backward:
         """Back-propagate through time in layer `index`, without autograd: direct (T, B, H) is dL/dh_t from above."""
@@ -206,23 +192,23 @@ class CharRNN(nn.Module):
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return products.linear(x, weight, bias, self.precision)
 
-    def _input_product(self, index: int, x: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the function from inputs of layer `index` to x_t @ weight_ih.T + bias, (T, B, G), in fresh memory.
+    def _input_product(self, index: int, x: Tensor) -> Tensor:
+        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own.
 
         In the first layer there are only V different inputs, so the product is taken once for each symbol of
-        the vocabulary and looked up, unless the window x has fewer characters than that.
+        the vocabulary and looked up, unless the window has fewer characters than that.
         """
         layer = self.layers[index]
         weight, bias = layer.get_parameter("weight_ih_l0"), self.cell.bias(layer)
         if index:
-            return lambda x: self._linear(x, weight, bias)
+            return self._linear(x, weight, bias)
         if self.embedding is None:
             table = weight.t() if bias is None else weight.t() + bias
         elif x.numel() < self.vocabulary_size:
-            return lambda ids: self._linear(self.embed(ids), weight, bias)
+            return self._linear(self.embed(x), weight, bias)
         else:
             table = self._linear(self.embedding.weight, weight, bias)
-        return lambda ids: products.lookup(table, ids)
+        return products.lookup(table, x)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -248,7 +234,7 @@ class CharRNN(nn.Module):
             else:
                 recurrent = self.cell.recurrent(layer)
                 product = products.make(recurrent[0], ids.shape[1], self.precision)
-                run = self.cell.forward(self._input_product(index, x)(x), layer_state, recurrent, product, None)
+                run = self.cell.forward(self._input_product(index, x), layer_state, recurrent, product, None)
             found.append(run)
             x = run.out
         return self._linear(x, self.decoder.weight, self.decoder.bias), found

@@ -48,7 +48,10 @@ def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (N, K) @ weight (M, K).T + bias (M,); weight may be a transposed view or packed."""
+    """x (N, K) @ weight (M, K).T + bias (M,); weight may be packed, or the transposed view of a contiguous tensor.
+
+    (Any other strides of the weight would take oneDNN's reference code, a thousand times slower.)
+    """
     y: Tensor = _LINEAR(x, weight, bias, "none", [], "")
     return y
 
@@ -176,7 +179,7 @@ def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     (A large result of oneDNN's own would be fresh from the system, see memory.py.)
     """
     y = take((*x.shape[:-1], weight.shape[0]), x)
-    rows = max(1, BLOCK // weight.shape[0])
+    rows = max(256, BLOCK // weight.shape[0])
     w = weight if kind == "onednn" else weight.bfloat16().t()
     for x_block, y_block in zip(*(torch.split(v.flatten(0, -2), rows) for v in (x, y)), strict=True):
         if kind == "onednn":
@@ -236,5 +239,5 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str) -> Te
     kind = kind_for(weight, x.numel() // max(x.shape[-1], 1), precision)
     if kind == "plain":
         return functional.linear(x, weight, bias)
-    y: Tensor = _Linear.apply(kind, x, weight, bias)  # type: ignore[no-untyped-call]
+    y: Tensor = _Linear.apply(kind, x.contiguous(), weight, bias)  # type: ignore[no-untyped-call]
     return y

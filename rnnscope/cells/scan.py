@@ -15,22 +15,16 @@ from rnnscope.cells.products import Product
 
 
 class Record:
-    """Takes the by-product of backward scans: norms over H of the total dL/dh_t (and dL/dc_t) of one layer."""
+    """Takes the by-product of one backward scan: norms over H of the total dL/dh_t (and dL/dc_t), each (T, B)."""
 
     def __init__(self) -> None:
-        self._pieces: list[dict[str, Tensor]] = []
+        self.norms: dict[str, Tensor] = {}
 
     def take(self, cell: Cell, back: Backward) -> None:
-        """Keep the norms of one backward scan; scans over pieces of a window come last piece first."""
-        self._pieces.append(
-            {name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)}
-        )
-
-    @property
-    def norms(self) -> dict[str, Tensor]:
-        """The norms by state name, each (T, B)."""
-        names = self._pieces[0] if self._pieces else ()
-        return {name: torch.cat([piece[name] for piece in reversed(self._pieces)]) for name in names}
+        """Keep the norms of one backward scan."""
+        self.norms = {
+            name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)
+        }
 
 
 class _Scan(torch.autograd.Function):
@@ -78,7 +72,7 @@ def scan(
     state: LayerState,
     recurrent: tuple[Tensor, ...],
     *,
-    product: Product | None = None,
+    precision: str = "float32",
     mask: Tensor | None = None,
     record: Record | None = None,
 ) -> tuple[Tensor, LayerState]:
@@ -89,7 +83,7 @@ def scan(
         p: input product (T, B, G); its memory is taken over, so nothing else may read it afterwards.
         state: before the first step, each (B, H).
         recurrent: `cell.recurrent(layer)`.
-        product: with weight_hh, prepared once for several scans; None: made here.
+        precision: "float32" (the dtype of the weights) or "bf16" (rounded operands of the products).
         mask: (B, H) recurrent-dropout mask, or None.
         record: filled by the backward pass.
 
@@ -97,7 +91,6 @@ def scan(
         h_t (T, B, H) and the state after the last step. Every call has memory of its own, so scans may be
         back-propagated in any order.
     """
-    if product is None:
-        product = products.make(recurrent[0], p.shape[1], "float32")
+    product = products.make(recurrent[0], p.shape[1], precision)
     out, *others = _Scan.apply(cell, product, record, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
     return out, (out[-1], *others)

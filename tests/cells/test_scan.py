@@ -178,10 +178,10 @@ def test_other_products(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -
     exact = gradients(problem, problem.stepped)
     inputs = [x.detach().float().requires_grad_() for x in problem.inputs]
     count = len(problem.state)
-    product = products.make(inputs[1 + count], B, "bf16" if kind == "bf16" else "float32")
-    assert product.kind == kind
+    precision = "bf16" if kind == "bf16" else "float32"
+    assert products.make(inputs[1 + count], B, precision).kind == kind
     out, after = scan(
-        problem.cell, inputs[0].clone(), tuple(inputs[1 : 1 + count]), tuple(inputs[1 + count :]), product=product
+        problem.cell, inputs[0].clone(), tuple(inputs[1 : 1 + count]), tuple(inputs[1 + count :]), precision=precision
     )
     found = torch.autograd.grad(problem.scalar(out.double(), tuple(s.double() for s in after)), inputs)
     tolerance = 5e-2 if kind == "bf16" else 1e-5
