@@ -107,7 +107,7 @@ def _with_budget(config: Config, before: Config) -> Config:
     budgets = ("steps", "epochs", "minutes")
     if all(getattr(new, name) == getattr(old, name) for name in budgets):
         return config
-    given = {name: None for name in budgets if getattr(new, name) == getattr(old, name)}
+    given: dict[str, Any] = {name: None for name in budgets if getattr(new, name) == getattr(old, name)}
     return dataclasses.replace(config, training=dataclasses.replace(new, **given))
 
 
