@@ -46,7 +46,9 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
         _at_least("first", config.text.first, 1)
     if config.run.kernel == "fused" and (config.model.cell == "lnrnn" or config.model.recurrent_dropout > 0):
         raise UserError("--kernel fused: torch has no fused layer for lnrnn or recurrent dropout; use --kernel scan")
-    if vocabulary_size is not None and config.run.device in ("auto", "cpu"):
+    if config.run.kernel == "fused" and config.run.precision == "bf16":
+        raise UserError("--precision bf16: torch's fused layers take no such products; use --kernel scan or auto")
+    if vocabulary_size is not None:
         check_memory(config, vocabulary_size, available_memory())
 
 
@@ -137,8 +139,12 @@ def available_memory() -> int:
 
 
 def check_memory(config: Config, vocabulary_size: int, available: int) -> None:
-    """Raise UserError where a training step would not fit into `available` bytes."""
-    needed = estimated_bytes(config, vocabulary_size)
+    """Raise UserError where a training step would not fit into `available` bytes of main memory.
+
+    On a GPU only the weights, which are drawn on the CPU: what a GPU has free is known only there.
+    """
+    there = config.run.device not in ("auto", "cpu")
+    needed = FLOAT * parameters(config.model, vocabulary_size) if there else estimated_bytes(config, vocabulary_size)
     if needed > available:
         raise UserError(
             f"this run needs about {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB are free; "

@@ -15,3 +15,8 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """A run that was under way cannot go on: one line with the reason. Exit code 1."""
+
+
+def one_line(reason: str) -> str:
+    """Return `reason` without line ends and whatever else a terminal would obey: headless, stderr may be one."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(reason.split()))

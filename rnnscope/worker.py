@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
+import re
 import signal
 import sys
 import time
@@ -21,27 +21,32 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from rnnscope import __version__
+from rnnscope import errors
 from rnnscope.config import Config
 from rnnscope.corpus import Corpus, check_windows, load
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE, RunFailed, UserError
+from rnnscope.measuring import measure
 from rnnscope.model import resolve_kernel
-from rnnscope.probes import comparison, gradients, sample
 from rnnscope.probes.schedule import WINDOW, Schedule
+from rnnscope.provenance import started, versions
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
 from rnnscope.recording.writer import StepRow, Writer
 from rnnscope.registry import PROBES
 from rnnscope.training import checkpoint
-from rnnscope.training.device import device_name, prepare, resolve_device, resolve_precision
+from rnnscope.training.device import prepare, resolve_device, resolve_precision
 from rnnscope.training.loop import Trainer, Update, Window
 
 IDLE = 0.01  # seconds between two looks for commands while paused
 COST_EVERY = 2.0  # seconds between two Cost events
-SEEDS = 1_000_003  # probes draw from a generator of their own, seeded by run and step
 NICENESS = 5  # a detached worker gives way to the screen, so that keys are answered at once
 
 OUT_OF_MEMORY = "out of memory; lower --batch, --bptt, --hidden or --layers"
+MEMORY = re.compile(r"out of memory|allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)  # of RuntimeErrors
+
+
+class Stopped(Exception):
+    """Told to stop before there was anything to train."""
 
 
 class Observer(Protocol):
@@ -68,6 +73,8 @@ class Session:
         self.signal: int | None = None
         self.diverged: e.Diverged | None = None
         self.temperature = self.config.probes.temperature
+        self.reading = False  # the text: a signal then ends it at once
+        self.validated = -1  # the step last validated
         self.trainer: Trainer | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -81,6 +88,9 @@ class Session:
                 self._status(e.TRAINING)
                 self._loop(trainer)
                 return self._finish(trainer)
+        except Stopped:
+            self._status(e.STOPPED, f"stopped before it began; rnnscope train --resume {self.folder}")
+            return self._stopped_code()
         except UserError as error:
             return self._fail(str(error), EXIT_USAGE)
         except RunFailed as error:
@@ -88,7 +98,7 @@ class Session:
         except (MemoryError, torch.OutOfMemoryError):
             return self._fail(OUT_OF_MEMORY, EXIT_FAILED)
         except RuntimeError as error:
-            if "memory" not in str(error):  # torch's CPU allocator raises a plain RuntimeError
+            if not MEMORY.search(str(error)):  # torch's CPU allocator raises a plain RuntimeError
                 self._fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
                 raise
             return self._fail(OUT_OF_MEMORY, EXIT_FAILED)
@@ -100,22 +110,23 @@ class Session:
         config = self.config
         device = resolve_device(config.run.device)
         prepare(config.run, device)
-        corpus = load(config.texts, config.text)
+        corpus = self._read_text()
         check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
         precision = resolve_precision(config.run.precision)
         kernel = resolve_kernel(
             config.run.kernel, config.model.cell, config.model.hidden, config.training.batch, device.type,
-            gradients_every=config.probes.gradients_every, recurrent_dropout=config.model.recurrent_dropout,
+            recurrent_dropout=config.model.recurrent_dropout,
             precision=precision,
         )  # fmt: skip
+        kernels = self.writer.meta.get("kernels", {})
+        kernel = kernels.get(device.type, kernel)  # that of a run's beginning is kept: the other differs in last bits
         trainer = self.trainer = Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
         steps = checkpoint.saved_steps(self.folder)
         if steps:
-            trainer.load(self.folder / checkpoint.weights_name(steps[-1]))
-            self.active = float(self.writer.meta.get("active_seconds", {}).get(str(trainer.step), 0.0))
+            self._take_up(trainer.load(self.folder / checkpoint.weights_name(steps[-1])))
             self.writer.begin_segment(trainer.step)
         self.writer.set_meta(vocabulary=corpus.vocabulary.to_json(), text=corpus.name, sha256=corpus.sha256)
-        self.writer.set_meta(versions=versions())
+        self.writer.set_meta(versions=versions(), kernels={**kernels, device.type: kernel})
         self._event(started(trainer, corpus, kernel, precision))
         self._settings("")
         self.schedule = Schedule(
@@ -124,6 +135,33 @@ class Session:
         if not steps:
             self._save("initial")
         return trainer
+
+    def _read_text(self) -> Corpus:
+        """Load the text; a signal, or the command to stop, breaks off what may take minutes. Raises Stopped."""
+        self.reading = True
+        try:
+            return load(self.config.texts, self.config.text, progress=self._while_reading)
+        finally:
+            self.reading = False
+
+    def _while_reading(self, what: str, share: float | None) -> None:
+        del what, share
+        self.reading = False  # no signal may break off a transaction
+        for number, command in self.writer.commands():
+            stop = isinstance(command, c.Stop)
+            self.writer.answer(number, 0, stop, "" if stop else "the run is still reading its text; ask again")
+            if stop:
+                self.stopping = e.STOPPED
+        if self.stopping is not None:
+            raise Stopped
+        self.reading = True
+
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        """Go on with what the checkpoint says of this session's own settings."""
+        self.active = float(kept.get("seconds", 0.0))
+        configured = self.config.probes.temperature
+        if kept.get("configured", configured) == configured:  # else --resume came with another
+            self.temperature = float(kept.get("temperature", configured))
 
     def _loop(self, trainer: Trainer) -> None:
         total = trainer.total_steps
@@ -148,6 +186,7 @@ class Session:
     def _step(self, trainer: Trainer) -> None:
         began = time.perf_counter()
         asked = self.allowance > 0
+        self.allowance -= asked
         window = trainer.next_window()
         step = trainer.step + 1
         names = list(self.schedule.cadences) if asked else self.schedule.due(step, self.active)
@@ -171,10 +210,8 @@ class Session:
             self._validate(trainer)
         if self._every(step, self.config.run.checkpoint_every):
             self._save("every")
-        if asked:
-            self.allowance -= 1
-            if self.allowance == 0:
-                self._status(e.PAUSED)
+        if asked and self.paused and self.allowance == 0 and self.stopping is None:
+            self._status(e.PAUSED)
 
     @staticmethod
     def _every(step: int, every: int) -> bool:
@@ -182,13 +219,13 @@ class Session:
 
     def _finish(self, trainer: Trainer) -> int:
         """Say how it ended and leave a checkpoint to go on from."""
-        if self.stopping is None and self.diverged is None:
+        if self.stopping is None and trainer.step not in (0, self.validated):
             self._validate(trainer)
         self._save("last")
         if self.signal is not None:
             self._status(e.STOPPED, f"interrupted at step {trainer.step}; rnnscope train --resume {self.folder}")
-            return EXIT_INTERRUPTED if self.signal == signal.SIGINT else EXIT_TERMINATED
-        if self.diverged is not None and self.stopping == e.DIVERGED:
+            return self._stopped_code()
+        if self.stopping == e.DIVERGED:
             return EXIT_FAILED
         if self.stopping is not None:
             self._status(e.STOPPED, f"stopped at step {trainer.step}; rnnscope train --resume {self.folder}")
@@ -196,8 +233,13 @@ class Session:
             self._status(e.FINISHED, f"finished {trainer.step} steps")
         return EXIT_OK
 
+    def _stopped_code(self) -> int:
+        if self.signal is None:
+            return EXIT_OK
+        return EXIT_INTERRUPTED if self.signal == signal.SIGINT else EXIT_TERMINATED
+
     def _fail(self, reason: str, code: int) -> int:
-        print(f"rnnscope: {one_line(reason)}", file=sys.stderr)
+        print(f"rnnscope: {errors.one_line(reason)}", file=sys.stderr)
         with contextlib.suppress(RunFailed):  # a full disk cannot take the news either; worker.log and stderr have it
             self._status(e.FAILED, reason)
             self.writer.flush(force=True)
@@ -208,35 +250,15 @@ class Session:
     def _probe(self, name: str, window: Window, step: int, asked: bool) -> None:
         self.writer.flush(force=True)  # what follows is slow: a killed worker loses at most the last second
         began = time.perf_counter()
-        match name:
-            case "gradients":
-                model, vocabulary = self._trainer.model, self._trainer.corpus.vocabulary
-                self._event(gradients.measure(model, window.x, window.y, window.state, vocabulary.decode), step)
-            case "sample":
-                self._sample(step)
-            case "comparison":
-                self._compare(step)
+        self._event(measure(name, self._trainer, self.config, self.temperature, step, window), step)
         self.schedule.took(name, time.perf_counter() - began, asked)
-
-    def _sample(self, step: int) -> None:
-        model, vocabulary = self._trainer.model, self._trainer.corpus.vocabulary
-        length = self.config.probes.sample_length
-        seed = self.config.run.seed * SEEDS + step
-        event = sample.measure(model, vocabulary, length=length, temperature=self.temperature, seed=seed)
-        self._event(event, step)
-
-    def _compare(self, step: int) -> None:
-        model, corpus = self._trainer.model, self._trainer.corpus
-        length = self.config.probes.compare_length
-        seed = self.config.run.seed * SEEDS + step
-        event = comparison.measure(
-            model, corpus.vocabulary, corpus.validation, length=length, temperature=self.temperature, seed=seed
-        )
-        self._event(event, step)
 
     def _validate(self, trainer: Trainer) -> None:
         self.writer.flush(force=True)
-        result = trainer.validate()
+        result = trainer.validate(stop=self._told_to_stop)
+        if self.stopping is not None:
+            return  # broken off: the mean of a part is no validation loss
+        self.validated = trainer.step
         best = result.loss < trainer.best_validation
         if best:
             trainer.best_validation = result.loss
@@ -244,6 +266,12 @@ class Session:
             self._event(e.Checkpoint(checkpoint.BEST, "best"))
         self.validation_seconds.append((self.active, result.seconds))
         self._event(e.Validation(result.loss, result.chars, result.seconds, best))
+
+    def _told_to_stop(self) -> bool:
+        """Whether to break off; answers commands and writes what is due, so that nobody waits for a validation."""
+        self._commands()
+        self.writer.flush()
+        return self.stopping is not None
 
     def _not_finite(self, update: Update) -> None:
         quantity, value = ("loss", update.loss)
@@ -266,9 +294,8 @@ class Session:
 
     def _save(self, why: str) -> None:
         self.writer.flush(force=True)
-        name = self._trainer.save(self.folder)
-        seconds = {**self.writer.meta.get("active_seconds", {}), str(self._trainer.step): self.active}
-        self.writer.set_meta(active_seconds=seconds)
+        kept = {"seconds": self.active, "temperature": self.temperature, "configured": self.config.probes.temperature}
+        name = self._trainer.save(self.folder, kept)
         self._event(e.Checkpoint(name, why))
 
     # -- commands --------------------------------------------------------------------------------------------------
@@ -304,8 +331,8 @@ class Session:
                     return False, "the temperature must be zero or a positive number"
                 self.temperature = temperature
                 self._settings(command.kind)
-                self._sample(trainer.step)
-                self._compare(trainer.step)
+                for name in ("sample", "comparison"):
+                    self._event(measure(name, trainer, self.config, self.temperature, trainer.step))
             case c.Save():
                 self._save("asked")
             case c.Stop():
@@ -336,11 +363,14 @@ class Session:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into a request to stop after the current step."""
+        """Turn SIGINT and SIGTERM into a request to stop after the current step (while reading the text, at once)."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             del frame
             self.signal, self.stopping = number, e.STOPPED
+            if self.reading:
+                self.reading = False
+                raise Stopped
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -348,38 +378,6 @@ class Session:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def started(trainer: Trainer, corpus: Corpus, kernel: str, precision: str) -> e.Started:
-    """Describe a run that begins."""
-    return e.Started(
-        device=device_name(trainer.device),
-        kernel=kernel,
-        precision=precision,
-        threads=torch.get_num_threads(),
-        parameters=sum(p.numel() for p in trainer.model.parameters()),
-        train_chars=len(corpus.train),
-        validation_chars=len(corpus.validation),
-        test_chars=len(corpus.test),
-        unseen_chars=corpus.unseen,
-        steps_per_epoch=trainer.batches.steps_per_epoch,
-        total_steps=trainer.total_steps,
-    )
-
-
-def one_line(reason: str) -> str:
-    """Return `reason` without line ends and whatever else a terminal would obey: headless, stderr may be one."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(reason.split()))
-
-
-def versions() -> dict[str, Any]:
-    """Return the versions that a run was made with."""
-    return {
-        "rnnscope": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
 
 
 def main(arguments: list[str]) -> int:
@@ -393,7 +391,7 @@ def main(arguments: list[str]) -> int:
     try:
         return Session(Path(arguments[0])).run()
     except UserError as error:
-        print(f"rnnscope: {one_line(str(error))}", file=sys.stderr)
+        print(f"rnnscope: {errors.one_line(str(error))}", file=sys.stderr)
         return EXIT_USAGE
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnnscope.check import available_memory, check, check_memory, estimated_bytes, parameters
-from rnnscope.config import Config, ModelConfig
+from rnnscope.config import Config, ModelConfig, RunConfig
 from rnnscope.errors import UserError
 from rnnscope.model import CharRNN
 from rnnscope.registry import CELLS
@@ -81,6 +81,8 @@ def test_options_that_do_not_go_together() -> None:
         check(
             dataclasses.replace(changed("model", cell="lnrnn"), run=dataclasses.replace(Config().run, kernel="fused"))
         )
+    with pytest.raises(UserError, match="--precision bf16"):
+        check(dataclasses.replace(Config(), run=RunConfig(kernel="fused", precision="bf16")))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -96,6 +98,9 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated() -> None:
         check(changed("model", hidden=10_000_000), 65)
     with pytest.raises(UserError, match="--batch"):
         check(changed("training", batch=10**9), 65)
+    on_gpu = dataclasses.replace(changed("model", hidden=10_000_000), run=RunConfig(device="cuda"))
+    with pytest.raises(UserError, match=r"needs about [\d,.]+ GB of memory"):  # weights are drawn on the CPU
+        check(on_gpu, 65)
 
 
 def test_the_estimate_is_of_the_right_size() -> None:

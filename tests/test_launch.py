@@ -78,7 +78,8 @@ def trained(tmp_path: Path, **training: object) -> Config:
 
     settings = Config(
         text=TextConfig(length=20_000), model=ModelConfig(hidden=8, embedding=4),
-        training=TrainingConfig(**{"batch": 2, "bptt": 8, "steps": 2, **training}), run=RunConfig(run=str(tmp_path / "run")),
+        training=TrainingConfig(**{"batch": 2, "bptt": 8, "steps": 2, **training}),
+        run=RunConfig(run=str(tmp_path / "run")),
     )  # fmt: skip
     assert Session(launch.prepare_new(settings, headless=True)).run() == 0
     with Reader(tmp_path / "run") as reader:

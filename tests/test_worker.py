@@ -25,6 +25,8 @@ from rnnscope.recording.mailbox import Sender
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.writer import Writer
 from rnnscope.training import checkpoint
+from rnnscope.training.loop import Trainer
+from rnnscope.training.step import train_step
 from rnnscope.worker import Session
 
 SMALL = Config(
@@ -153,6 +155,7 @@ def test_zero_steps_only_creates_the_run(tmp_path: Path) -> None:
     assert code == EXIT_OK
     assert heard.rows == []
     assert checkpoint.saved_steps(tmp_path / "run") == [0]
+    assert not heard.of(e.Validation)
 
 
 @pytest.mark.parametrize(("clip_by", "norm"), [("norm", 0.1), ("value", None)])
@@ -184,6 +187,101 @@ def test_divergence_is_recorded_not_fatal(tmp_path: Path, policy: str) -> None:
     else:
         assert code == EXIT_OK
         assert columns.step.tolist() == [1, 2, 3, 4]
+
+
+def test_a_state_that_is_not_finite_does_not_spoil_later_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(*arguments: Any) -> Any:
+        result = train_step(*arguments)
+        if len(heard.rows) != 3:
+            return result
+        state = tuple(tuple(tensor * math.nan for tensor in layer) for layer in result.state)
+        return dataclasses.replace(result, loss=math.nan, state=state, applied=False)
+
+    heard = Recorder()
+    folder = tmp_path / "run"
+    Writer.create(folder, config(training={"on_divergence": "continue"}), {}).close()
+    monkeypatch.setattr("rnnscope.training.loop.train_step", once)
+    assert Session(folder, observer=heard).run() == EXIT_OK
+    assert [row.step for row in heard.rows if not math.isfinite(row.loss)] == [4]
+    assert heard.of(e.Validation)[-1].loss > 0
+
+
+def test_diverging_on_a_single_step_is_no_pause(tmp_path: Path) -> None:
+    wild = config(
+        model={"cell": "relu", "init": "gaussian", "gain": 1e30, "dropout": 0.0}, training={"clip": "none"},
+    )  # fmt: skip
+    folder = tmp_path / "run"
+    Writer.create(folder, wild, {}).close()
+    heard = Recorder()
+    session = Session(folder, observer=heard)
+    session.paused, session.allowance = True, 1
+    assert session.run() == EXIT_FAILED
+    assert heard.of(e.Status)[-1].state == e.DIVERGED
+
+
+def test_what_was_changed_while_training_survives_a_resume(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def send() -> None:
+        for command in (c.ScaleLearningRate(0.5), c.SetClip(0.7), c.SetTemperature(0.3)):
+            Sender(folder).send(command)
+
+    run(folder, config(training={"steps": 8}), {3: send})
+    _, same = run(folder, config(training={"steps": 10}))
+    first = same.of(e.Settings)[0]
+    assert (first.lr_scale, first.clip, first.temperature) == (0.5, 0.7, 0.3)
+    _, other = run(folder, config(training={"steps": 12, "clip": 2.0, "lr": 1e-3}, probes={"temperature": 1.1}))
+    first = other.of(e.Settings)[0]
+    assert (first.lr_scale, first.clip, first.temperature) == (1.0, 2.0, 1.1)
+
+
+def test_a_resumed_run_keeps_its_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    _, before = run(folder, config(training={"steps": 2}))
+    other = {"scan": "fused", "fused": "scan"}[before.of(e.Started)[0].kernel]
+    monkeypatch.setattr("rnnscope.worker.resolve_kernel", lambda *_, **__: other)
+    _, after = run(folder, config(training={"steps": 4}))
+    assert after.of(e.Started)[0].kernel == before.of(e.Started)[0].kernel
+
+
+def test_a_validation_is_broken_off_by_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    sent: list[int] = []
+    validate = Trainer.validate
+
+    def slowly(self: Trainer, stop: Any) -> Any:
+        if self.step == 10:
+            sent.append(Sender(folder).send(c.Stop()))
+        return validate(self, window=1, stop=stop)
+
+    monkeypatch.setattr(Trainer, "validate", slowly)
+    code, heard = run(folder, SMALL)
+    assert code == EXIT_OK
+    assert [step for step, event in heard.events if isinstance(event, e.Validation)] == [1]
+    assert heard.of(e.Status)[-1].state == e.STOPPED
+    assert checkpoint.saved_steps(folder)[-1] == 10
+
+
+@pytest.mark.parametrize("way", ["signal", "command"])
+def test_reading_a_long_text_is_broken_off_by_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    folder = tmp_path / "run"
+
+    def endless(texts: object, text: object, *, progress: Any) -> None:
+        if way == "signal":
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            Sender(folder).send(c.Stop())
+        progress("reading", 0.5)
+        pytest.fail("reading went on")
+
+    monkeypatch.setattr("rnnscope.worker.load", endless)
+    code, heard = run(folder, SMALL)
+    assert code == (EXIT_TERMINATED if way == "signal" else EXIT_OK)
+    assert heard.of(e.Status)[-1].state == e.STOPPED
+    monkeypatch.undo()
+    assert run(folder, SMALL)[0] == EXIT_OK
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, EXIT_INTERRUPTED), (signal.SIGTERM, EXIT_TERMINATED)])

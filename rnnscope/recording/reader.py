@@ -165,24 +165,25 @@ class Reader:
     @contextlib.contextmanager
     def _look(self) -> Iterator[sqlite3.Connection]:
         """Give a connection that sees one state of the recording throughout the block."""
-        connection = self._connection
+        connection, still = self._connection, False
         if connection is None:
             # Nobody writes and nothing is in a journal: read without locks, which a read-only folder needs.
             still = not self.live() and not schema.has_journal(self._path)
             connection = schema.connect(self._path, write=False, immutable=still)
             self._opened += 1
-        closed = True
+        keep = False
         try:
             with self._explained():
                 connection.execute("BEGIN")
                 try:
                     closed = connection.execute("SELECT 1 FROM meta WHERE key = 'closed'").fetchone() is not None
+                    keep = not closed and not still  # read without locks, it would never see what a resume writes
                     yield connection
                 finally:
                     connection.execute("COMMIT")
         finally:
-            self._connection = None if closed else connection
-            if closed:
+            self._connection = connection if keep else None
+            if not keep:
                 connection.close()
 
     @contextlib.contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ class Trainer:
         result = train_step(
             self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.config.training.clip_by
         )
-        self.state = result.state
+        # A state that became NaN or infinite would spoil every later window, up to the next epoch.
+        self.state = result.state if result.applied or _finite(result.state) else self.zero
         self.chars += window.x.numel()
         return Update(
             self.step, window.epoch, self.chars, float(result.loss), lr,
@@ -138,11 +140,19 @@ class Trainer:
         )  # fmt: skip
 
     @torch.no_grad()
-    def validate(self, part: np.ndarray[Any, Any] | None = None, columns: int = 32, window: int = 128) -> Validated:
+    def validate(
+        self,
+        part: np.ndarray[Any, Any] | None = None,
+        columns: int = 32,
+        window: int = 128,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Validated:
         """Return the mean loss in nats per character over the start of a held-out part (validation by default).
 
-        The part is cut into `columns` contiguous streams read side by side, each from a zero state that is then
-        carried, in float32. Reading stops after --validation-chars characters.
+        The part is cut into `columns` contiguous streams read side by side, `window` time steps at a time, each from
+        a zero state that is then carried. Products are of the run's precision, the loss is taken in float32 and
+        summed in float64. Reading ends after --validation-chars characters, or where `stop()` says so: `chars` is
+        then smaller, 0 (and the loss NaN) where nothing was read.
         """
         started = time.perf_counter()
         data = self.corpus.validation if part is None else part
@@ -153,22 +163,24 @@ class Trainer:
         training_mode = self.model.training
         self.model.eval()
         state = self.model.initial_state(columns)
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total, chars = 0.0, 0
         for start in range(0, length, window):
+            if stop():
+                break
             index = offsets[None, :] + np.arange(start, min(start + window, length))[:, None]
             x, y = (self._to_device(data[index + shift].astype(np.int64)) for shift in (0, 1))
             logits, state = self.model(x, state)
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten(), reduction="sum")
-            total += loss.double()
+            total += float(loss)  # summed on the CPU in float64, which not every device has
+            chars += index.size
         self.model.train(training_mode)
-        chars = columns * length
-        loss_value = float(total) / chars if chars else math.nan
-        return Validated(loss_value, chars, time.perf_counter() - started)
+        return Validated(total / chars if chars else math.nan, chars, time.perf_counter() - started)
 
-    def save(self, folder: Path) -> str:
+    def save(self, folder: Path, more: dict[str, Any] | None = None) -> str:
         """Write weights and training state of this step into `folder`; return the weights' file name.
 
-        The state goes first: a weights file always has its state beside it.
+        The state goes first: a weights file always has its state beside it. more: numbers and strings of the
+        caller's own, which `load` gives back.
         """
         weights = folder / checkpoint.weights_name(self.step)
         cuda = self.device.type == "cuda"
@@ -180,17 +192,20 @@ class Trainer:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
             "batches": self.batches.state_dict(),
+            "lr": self.config.training.lr,
             "lr_scale": self.lr_scale,
+            "clip_configured": self.config.training.clip,
             "clip": self.clip,
             "best_validation": None if math.isinf(self.best_validation) else self.best_validation,
             "text": self.corpus.sha256,
+            "more": more or {},
         }
         checkpoint.save_state(state, checkpoint.state_path(weights))
         checkpoint.save_weights(self.model, weights)
         return weights.name
 
-    def load(self, weights: Path) -> None:
-        """Continue exactly from a checkpoint that `save` wrote.
+    def load(self, weights: Path) -> dict[str, Any]:
+        """Continue exactly from a checkpoint that `save` wrote; return what it was given as `more`.
 
         Raises:
             UserError: corrupt or truncated files, weights that do not fit, or another text than it was trained on.
@@ -201,6 +216,7 @@ class Trainer:
             raise UserError("the text is not the one this run was trained on; resume with the same text")
         try:
             self._restore(state)
+            return dict(state["more"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             path = checkpoint.state_path(weights)
             raise UserError(f"{path} does not fit the run ({error!r}); {OTHERWISE}") from error
@@ -213,6 +229,14 @@ class Trainer:
         if self.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.batches.load_state_dict(state["batches"])
-        self.lr_scale, self.clip = state["lr_scale"], state["clip"]
+        # What was changed while training goes on, unless --resume came with another value: that one holds then.
+        if state.get("lr", self.config.training.lr) == self.config.training.lr:
+            self.lr_scale = state["lr_scale"]
+        if state.get("clip_configured", self.config.training.clip) == self.config.training.clip:
+            self.clip = state["clip"]
         best = state["best_validation"]
         self.best_validation = math.inf if best is None else best
+
+
+def _finite(state: State) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for layer in state for tensor in layer)

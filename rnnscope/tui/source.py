@@ -150,7 +150,7 @@ class Source:
             remaining.append((total - newest.step) / steps_rate if steps_rate > 0 else float("nan"))
             shares.append(newest.step / total)
         minutes = state.config.training.minutes
-        if minutes is not None:
+        if minutes:
             remaining.append(max(minutes * 60 - newest.seconds, 0.0))
             shares.append(newest.seconds / (minutes * 60))
         return Progress(

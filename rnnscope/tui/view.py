@@ -60,7 +60,8 @@ class View:
 def busiest(sample: Sample, layer: int, field: str) -> int:
     """Return the unit of `layer` whose `field` has the largest standard deviation over the sample's text."""
     values = sample.units[sample.fields.index(field), layer].astype(np.float32)
-    spread = np.nan_to_num(values.std(axis=0), nan=-1.0, posinf=-1.0)
+    with np.errstate(invalid="ignore", over="ignore"):  # a unit that is infinite: no warning, no choice
+        spread = np.nan_to_num(values.std(axis=0), nan=-1.0, posinf=-1.0)
     return int(np.argmax(spread))
 
 

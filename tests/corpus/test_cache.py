@@ -61,9 +61,7 @@ def test_a_text_is_written_under_another_name_first(tmp_path: Path, monkeypatch:
     assert (tmp_path / "a.txt").read_bytes() == "é\r\n".encode()
 
 
-def test_a_closed_cache_folder_only_costs_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_closed_cache_folder_only_costs_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for a user whose cache folder belongs to somebody else: made again each time, and no traceback."""
     closed = tmp_path / "closed"
     monkeypatch.setenv("RNNSCOPE_CACHE", str(closed / "inside"))

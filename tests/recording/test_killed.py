@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from rnnscope.config import Config
+from rnnscope.recording.events import StepRow
 from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.records import Reset
 from rnnscope.recording.writer import Writer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,3 +160,19 @@ def test_a_full_disk_is_one_line_and_loses_nothing_written(tmp_path: Path) -> No
         writer.begin_segment(int(flushed))
     with Reader(folder) as reader:
         assert len(reader.scalars()) == int(flushed)
+
+
+def test_a_run_that_was_killed_with_an_empty_journal_is_followed_when_it_goes_on(tmp_path: Path) -> None:
+    writer = Writer.create(tmp_path / "run", Config())
+    writer.scalar(StepRow(1, 4.1, 2e-3, 7.0, 5.0, 0.1, 0.5, 2500))
+    writer._connection.close()  # folds the journal in, and leaves no word that the writer ended
+    writer._lock.release()
+    with Reader(tmp_path / "run") as reader:
+        reader.poll()
+        assert reader.scalars().step.tolist() == [1]
+        with Writer.open(tmp_path / "run") as again:
+            again.begin_segment(1)
+            again.scalar(StepRow(2, 4.0, 2e-3, 7.0, 5.0, 0.2, 1.0, 5000))
+            again.flush(force=True)
+            assert any(isinstance(seen.event, Reset) for seen in reader.poll())
+            assert reader.scalars().step.tolist() == [1, 2]

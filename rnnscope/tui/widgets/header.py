@@ -151,7 +151,6 @@ class Header(Widget):
         self.run_name = name
         self._rows: list[Row] = []
         self._look = Look()
-        self._shown: tuple[Snapshot | None, Mood, Look, int] | None = None
         self._snapshot: Snapshot | None = None
         self._mood = Mood()
 
