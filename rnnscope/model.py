@@ -22,7 +22,6 @@ from rnnscope.errors import UserError
 
 State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B, H)
 
-FUSED_STEPS = 20  # time steps, at most, of one call of oneDNN's LSTM; measured
 
 FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
 # (cell, device type) -> the measured faster kernel; scan where nothing is listed.
@@ -147,18 +146,10 @@ class CharRNN(nn.Module):
         return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """One layer by torch.nn's fused function; oneDNN's LSTM a few time steps at a time (1.2 x as fast)."""
+        """One layer by torch.nn's fused function."""
         stacked = tuple(s.unsqueeze(0) for s in state)
-        hidden = stacked if len(stacked) > 1 else stacked[0]
-        steps = x.shape[0]
-        if self.config.cell == "lstm" and x.device.type == "cpu":
-            steps = -(-steps // -(-steps // FUSED_STEPS))
-        outputs = []
-        for piece in torch.split(x, steps) if steps < x.shape[0] else (x,):
-            out, hidden = layer(piece, hidden)
-            outputs.append(out)
-        after = hidden if isinstance(hidden, tuple) else (hidden,)
-        return torch.cat(outputs) if len(outputs) > 1 else outputs[0], tuple(s.squeeze(0) for s in after)
+        out, after = layer(x, stacked if len(stacked) > 1 else stacked[0])
+        return out, tuple(s.squeeze(0) for s in (after if isinstance(after, tuple) else (after,)))
 
     def _watch(self, index: int, x: Tensor, out: Tensor, state: LayerState, record: Record) -> None:
         """Have `record` filled during the backward pass of a fused layer, which gives only the direct dL/dh_t."""

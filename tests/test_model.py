@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from rnnscope import model as model_module
 from rnnscope import registry
 from rnnscope.config import ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -117,21 +116,6 @@ def test_kernels_agree(cell: str, one_hot: bool) -> None:
     for a, b in zip(models[0].recorded, models[1].recorded, strict=True):
         assert a["h"].shape == (T, B)
         torch.testing.assert_close(a, b, rtol=1e-10, atol=0)
-
-
-def test_a_fused_window_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calling the fused LSTM piece by piece changes neither logits, states, gradients nor recorded norms."""
-    found = []
-    for pieces in (False, True):
-        if pieces:
-            monkeypatch.setattr(model_module, "FUSED_STEPS", 3)
-        model = make("lstm", "fused")
-        model.record_gradients = True
-        ids, targets = window()
-        logits, after = model(ids, random_state(model))
-        functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
-        found.append((logits, after, [p.grad for p in model.parameters()], model.recorded))
-    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-13)
 
 
 def test_more_symbols_than_characters_in_the_window() -> None:

@@ -89,7 +89,7 @@ def test_underflowed_steps_are_left_out() -> None:
 
 def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main(["--device", "cuda:99"]) == 2
-    assert capsys.readouterr().err.startswith("rnnscope verify: --device cuda:99: this machine has")
+    assert capsys.readouterr().err.startswith("rnnscope: --device cuda:99: this machine has")
     assert verify.main(["--device", "abacus"]) == 2
 
 

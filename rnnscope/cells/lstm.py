@@ -108,14 +108,18 @@ class LSTM(Cell):
         before = torch.cat((state[0].unsqueeze(0), out[:-1]))
         a = product.forward(p.view(steps * batch, -1), before.view(steps * batch, hidden))
         i, f, g, o = a.view(steps, batch, 4, hidden).unbind(2)
-        for gate in (i, f, o):
-            gate.sigmoid_()
-        g.tanh_()
-        cells = torch.mul(i, g)
+        a.view(steps, batch, 4, hidden)[:, :, :2].sigmoid_()
+        o.sigmoid_()
+        Squash(a, (steps, batch, hidden))(g, g)
+        cells = torch.mul(i, g, out=take_like(out))
         c = state[1]
         for c_t, f_t in zip(cells.unbind(0), f.unbind(0), strict=True):
             c = c_t.addcmul_(f_t, c)
-        return Forward(out, (out[-1], c), (a.view(steps, batch, -1), cells, torch.tanh(cells)))
+        return Forward(
+            out,
+            (out[-1], c),
+            (a.view(steps, batch, -1), cells, Squash(a, (steps, batch, hidden))(cells, take_like(cells))),
+        )
 
     def shown(self, run: Forward) -> dict[str, Tensor]:
         gates, cells, _ = run.saved

@@ -23,6 +23,7 @@ from rnnscope.cells.memory import take
 Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 
 BLOCK = 131_072  # numbers of a product's result that are made at a time, 512 KB
+NARROW = 70  # rows or columns below which a weight is narrow
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
 
 
@@ -44,7 +45,9 @@ def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
     if precision == "bf16":
         return "bf16"
     served = ONEDNN and weight.device.type == "cpu" and weight.dtype == torch.float32
-    return "onednn" if served and rows * weight.numel() >= SMALLEST else "plain"
+    # A narrow weight (a decoder to few symbols) pays later.
+    smallest = SMALLEST if min(weight.shape) >= NARROW else NARROW * SMALLEST
+    return "onednn" if served and rows * weight.numel() >= smallest else "plain"
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -113,7 +113,7 @@ def _quantile(ascending: NDArray[np.floating], count: NDArray[np.integer], q: fl
 
 def _norms(gradients: Iterable[dict[str, Tensor]], name: str) -> NDArray[np.floating]:
     """Return (L, T, B) norms over H of the gradients called `name`, in float64 so that squares do not underflow."""
-    return np.stack([torch.linalg.vector_norm(g[name].cpu().double(), dim=-1).numpy() for g in gradients])
+    return np.stack([torch.linalg.vector_norm(g[name].cpu(), dim=-1, dtype=torch.float64).numpy() for g in gradients])
 
 
 @torch.no_grad()
