@@ -289,7 +289,7 @@ class Session:
     def _cost(self) -> None:
         while self.validation_seconds and self.validation_seconds[0][0] < self.active - WINDOW:
             self.validation_seconds.popleft()
-        share = sum(seconds for _, seconds in self.validation_seconds) / max(min(self.active, WINDOW), 1e-9)
+        share = sum(seconds for _, seconds in self.validation_seconds) / WINDOW
         self._event(e.Cost(self.schedule.share(self.active), share, self.schedule.skipped))
 
     def _save(self, why: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -133,20 +134,21 @@ def test_a_cache_folder_that_cannot_be_made(write: Callable[..., str], cache: Pa
         load((write(TEXT),), TextConfig())
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def nearly_full_disk() -> Iterator[None]:
-    """No file may grow beyond a kilobyte."""
+    """Let no file grow past a kilobyte. Only around what is tested: pytest's own output may go to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.usefixtures("everything_is_long")
-def test_a_full_disk(write: Callable[..., str], cache: Path, request: pytest.FixtureRequest) -> None:
+def test_a_full_disk(write: Callable[..., str], cache: Path) -> None:
     path = write(TEXT)
-    request.getfixturevalue("nearly_full_disk")
-    with pytest.raises(UserError, match="cannot write to the cache folder"):
+    with pytest.raises(UserError, match="cannot write to the cache folder"), nearly_full_disk():
         load((path,), TextConfig())
     assert list((cache / "encoded").iterdir()) == []
 
