@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -110,10 +109,7 @@ def sample(arguments: list[str]) -> int:
     from rnnscope.recording.runs import find_run
 
     loaded = load_run(find_run(asked.run, Path(options.RUNS)), best=asked.best)
-    prompt = asked.prompt
-    if loaded.vocabulary.bytes_mode:
-        prompt = prompt.encode("utf-8", "surrogateescape").decode("latin-1")
-    written = itertools.chain(prompt, write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed))
+    written = write_text(loaded, asked.prompt, asked.length, asked.temperature, asked.seed)
     for piece in as_output(written, loaded.vocabulary.bytes_mode, terminal=sys.stdout.isatty()):
         sys.stdout.buffer.write(piece)
         sys.stdout.flush()

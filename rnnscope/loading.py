@@ -51,7 +51,7 @@ def load_run(folder: Path, *, best: bool = False, device: str = "cpu") -> Loaded
 
 
 def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, seed: int) -> Iterator[str]:
-    """Yield `length` characters, one by one, that the model writes after `prompt` (default: a newline).
+    """Yield the prompt, then one by one `length` characters that the model writes after it (no prompt: a newline).
 
     Raises:
         UserError: the prompt holds characters that the model never saw; they are named.
@@ -60,6 +60,8 @@ def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, see
     given = torch.from_numpy(vocabulary.encode_prompt(prompt or default_prompt(vocabulary)))[:, None]
     logits, state, _ = model.trace(given, model.initial_state(1))
     generator = generator_for(device_of(model), seed)
+    if prompt:
+        yield from vocabulary.decode(given[:, 0].numpy())
     for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length):
         yield vocabulary.decode(ids.numpy())
 
