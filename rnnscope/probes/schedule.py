@@ -16,7 +16,8 @@ class Schedule:
     A probe is due at steps divisible by its cadence (and at the first step of a session). A due probe waits
     until the budget has room; it never accumulates. The budget is a bucket that fills with 0.8 * budget
     seconds a second and holds at most 0.2 * budget * 30 s, so no window of 30 s can hold more than budget * 30 s,
-    unless one single measurement is longer than that. The first of each probe is taken at once.
+    unless one single measurement is longer than that. The first of each probe is taken at once, and the debt it
+    leaves is bounded: the first 30 s can go above the budget by what the first measurements took.
     What is taken depends on the clock, what an update does never: measuring does not alter training.
     """
 
