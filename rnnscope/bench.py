@@ -2,9 +2,11 @@
 
 Each case alternates, in one process and after warm-up, single training steps of
 - torch: the same network of torch.nn modules (fused layers), same optimiser and clipping, nothing measured;
-- every step: ours, with the norm of dL/dh_t of every layer and time step recorded at every step;
-- plain: ours, nothing recorded, and the gradient probe (reach and total), which the default cadence takes every
-  `gradients_every` steps: the throughput at the default cadence is that of (plain * every + probe) / every;
+- every step: ours, with the norm of dL/dh_t of every layer and time step recorded at every step (on a CPU with
+  `--kernel scan`, which has them as a by-product; else with the kernel of `auto`);
+- plain: ours with the kernel of `auto`, nothing recorded, and the gradient probe (reach and total), which the
+  default cadence takes every `gradients_every` steps: the throughput at the default cadence is that of
+  (plain * every + probe) / every;
 - handmade: what a user writes today to get the norms, a loop over cells with retained gradients.
 Ratios are of medians, above 1 where ours is faster. Needs torch, numpy and safetensors.
 """
@@ -150,18 +152,12 @@ def _usual_step(model: nn.Module, ids: Tensor, targets: Tensor) -> Callable[[], 
 def _our_steps(
     setting: Setting, ids: Tensor, targets: Tensor, precision: str
 ) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
-    """Return our training step with norms recorded, the same without, and the probe of the default cadence.
+    """Return our training step with norms recorded, the same without, and the probe of the default cadence."""
 
-    Each with the kernel that `auto` chooses for its cadence.
-    """
-
-    def make(gradients_every: int) -> tuple[CharRNN, Callable[[], None]]:
-        kernel = resolve_kernel(
-            "auto", setting.model.cell, setting.model.hidden, setting.batch, ids.device.type,
-            gradients_every=gradients_every, precision=precision,
-        )  # fmt: skip
+    def make(asked: str, record: bool) -> tuple[CharRNN, Callable[[], None]]:
+        kernel = resolve_kernel(asked, setting.model.cell, ids.device.type, precision=precision)
         model = CharRNN(setting.model, VOCABULARY, kernel=kernel, precision=precision).to(ids.device)
-        model.record_gradients = gradients_every == 1
+        model.record_gradients = record
         optimizer = make_optimizer(model.parameters(), TRAINING)
         carried = [model.initial_state(setting.batch)]
 
@@ -172,9 +168,10 @@ def _our_steps(
 
         return model, step
 
-    model, plain = make(EVERY)
+    model, plain = make("auto", False)
     start = model.initial_state(setting.batch)
-    return make(1)[1], plain, lambda: _probe(model, ids, targets, start)
+    every = make("scan" if ids.device.type == "cpu" else "auto", True)[1]
+    return every, plain, lambda: _probe(model, ids, targets, start)
 
 
 def _probe(model: CharRNN, ids: Tensor, targets: Tensor, state: State) -> None:

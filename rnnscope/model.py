@@ -26,28 +26,21 @@ State: TypeAlias = tuple[LayerState, ...]  # per layer: (h,) or (h, c), each (B,
 FUSED_CELLS = frozenset({"tanh", "relu", "lstm", "gru"})  # torch.nn has a fused layer for these
 # (cell, device type) -> the measured faster kernel; scan where nothing is listed.
 FASTER = {(cell, "cuda"): "fused" for cell in FUSED_CELLS} | {("lstm", "cpu"): "fused"}
-# The same for runs that want gradients at (nearly) every step: a scan has them, a fused layer must be run after.
-FASTER_RECORDED = {(cell, "cuda"): "fused" for cell in FUSED_CELLS}
-OFTEN = 3  # gradients every so many steps, or more often, count as nearly every step
 
 
 def resolve_kernel(
     kernel: str,
     cell: str,
-    hidden: int,
-    batch: int,
     device: str,
     *,
-    gradients_every: int = 50,
     recurrent_dropout: float = 0.0,
     precision: str = "float32",
 ) -> str:
     """Return "scan" or "fused" for what was asked ("auto", "scan", "fused"): a fixed table, nothing measured now.
 
     Args:
-        kernel, cell, hidden, batch: the run's.
+        kernel, cell: the run's.
         device: "cpu", "cuda:0", ...
-        gradients_every: cadence of the gradient norms, in steps; 0 for never.
         recurrent_dropout, precision: the run's; torch's fused layers know neither dropout of the state nor bf16.
 
     Raises:
@@ -58,8 +51,7 @@ def resolve_kernel(
         raise UserError(reason)
     if kernel != "auto":
         return kernel
-    table = FASTER_RECORDED if 0 < gradients_every <= OFTEN else FASTER
-    return "scan" if reason else table.get((cell, device.split(":")[0]), "scan")
+    return "scan" if reason else FASTER.get((cell, device.split(":")[0]), "scan")
 
 
 def _why_not_fused(cell: str, recurrent_dropout: float, precision: str) -> str | None:

@@ -114,7 +114,7 @@ class Session:
         check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
         precision = resolve_precision(config.run.precision)
         kernel = resolve_kernel(
-            config.run.kernel, config.model.cell, config.model.hidden, config.training.batch, device.type,
+            config.run.kernel, config.model.cell, device.type,
             recurrent_dropout=config.model.recurrent_dropout,
             precision=precision,
         )  # fmt: skip

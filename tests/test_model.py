@@ -255,20 +255,19 @@ def test_every_optimiser_learns(optimizer: str) -> None:
 
 
 def test_kernel_table() -> None:
-    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", gradients_every=1) == "scan"
-    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", gradients_every=0) == "fused"
-    assert resolve_kernel("auto", "lstm", 128, 50, "cpu", recurrent_dropout=0.1) == "scan"
-    assert resolve_kernel("auto", "lstm", 128, 50, "cuda:0", precision="bf16") == "scan"
+    assert resolve_kernel("auto", "lstm", "cpu") == "fused"
+    assert resolve_kernel("auto", "lstm", "cpu", recurrent_dropout=0.1) == "scan"
+    assert resolve_kernel("auto", "lstm", "cuda:0", precision="bf16") == "scan"
     with pytest.raises(UserError, match="--recurrent-dropout needs"):
-        resolve_kernel("fused", "lstm", 128, 50, "cpu", recurrent_dropout=0.1)
-    assert resolve_kernel("scan", "lstm", 128, 50, "cuda") == "scan"
-    assert resolve_kernel("fused", "gru", 128, 50, "cpu") == "fused"
-    assert resolve_kernel("auto", "lnrnn", 128, 50, "cuda:1") == "scan"
+        resolve_kernel("fused", "lstm", "cpu", recurrent_dropout=0.1)
+    assert resolve_kernel("scan", "lstm", "cuda") == "scan"
+    assert resolve_kernel("fused", "gru", "cpu") == "fused"
+    assert resolve_kernel("auto", "lnrnn", "cuda:1") == "scan"
     for cell in FUSED:
-        assert resolve_kernel("auto", cell, 128, 50, "cuda:1") == "fused"
-        assert resolve_kernel("auto", cell, 128, 50, "cpu") in ("scan", "fused")
+        assert resolve_kernel("auto", cell, "cuda:1") == "fused"
+        assert resolve_kernel("auto", cell, "cpu") in ("scan", "fused")
     with pytest.raises(UserError, match="no fused layer for lnrnn"):
-        resolve_kernel("fused", "lnrnn", 128, 50, "cpu")
+        resolve_kernel("fused", "lnrnn", "cpu")
 
 
 def test_options_that_do_not_go_together() -> None:
