@@ -137,6 +137,24 @@ class ProbeConfig:
     compare_every: int = 100
     """Teacher forcing beside free running."""
 
+    triangle_every: int = 500
+    """Which loss reaches which state (T x T)."""
+
+    jacobian_every: int = 500
+    """Spectral radius and singular values of the recurrence."""
+
+    lyapunov_every: int = 1000
+    """Leading Lyapunov exponents."""
+
+    horizon_every: int = 1000
+    """Half-life of the gradient and the context that the model uses."""
+
+    clipping_every: int = 100
+    """What clipping did over the last steps."""
+
+    parameters_every: int = 100
+    """Gradient, weight and update of every parameter tensor."""
+
     sample_length: int = 200
     """Characters of a generated sample."""
 

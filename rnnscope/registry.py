@@ -26,11 +26,17 @@ class CellEntry:
 
 @dataclass(frozen=True)
 class ProbeEntry:
-    """A measurement: its module, one line of help, and the ProbeConfig field with its cadence."""
+    """A measurement: its module, one line of help, and the ProbeConfig field with its cadence.
+
+    early: taken at the first step at once; the others wait until the budget has room.
+    lab: offered by `rnnscope probe`.
+    """
 
     module: str
     help: str
     cadence: str
+    early: bool = False
+    lab: bool = True
 
 
 CELLS: dict[str, CellEntry] = {
@@ -44,7 +50,13 @@ CELLS: dict[str, CellEntry] = {
 }
 
 PROBES: dict[str, ProbeEntry] = {
-    "gradients": ProbeEntry("rnnscope.probes.gradients", "norms of dL/dh_t through time, per layer", "gradients_every"),
-    "sample": ProbeEntry("rnnscope.probes.sample", "a generated sample with its activations", "sample_every"),
-    "comparison": ProbeEntry("rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every"),
+    "gradients": ProbeEntry(
+        "rnnscope.probes.gradients", "norms of dL/dh_t through time, per layer", "gradients_every", early=True
+    ),
+    "sample": ProbeEntry(
+        "rnnscope.probes.sample", "a generated sample with its activations", "sample_every", early=True, lab=False
+    ),
+    "comparison": ProbeEntry(
+        "rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every", early=True, lab=False
+    ),
 }

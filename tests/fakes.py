@@ -24,12 +24,14 @@ from rnnscope.recording.events import (
 )
 from rnnscope.recording.writer import Writer
 from rnnscope.registry import CELLS
+from tests.lab_fakes import lab_events
 
 TEXT = (
     "ROMEO:\nBut, soft! what light through yonder window breaks?\nIt is the east, and Juliet is the sun.\n"
     "Arise, fair sun, and kill the envious moon,\nWho is already sick and pale with grief,\n"
     "That thou her maid art far more fair than she.\n"
 )
+LAB_EVERY = 300
 
 
 def fake_config(layers: int = 2, hidden: int = 32, cell: str = "lstm") -> Config:
@@ -76,6 +78,9 @@ def add_fake_steps(writer: Writer, after: int, steps: int) -> None:
         if step == 1 or step % config.probes.compare_every == 0:
             writer.event(step, fake_comparison(config, rng))
             writer.event(step, Cost(probes=0.031, validation=0.012, skipped=0))
+        if step == 1 or step % LAB_EVERY == 0:
+            for event in lab_events(config, TEXT, rng):
+                writer.event(step, event)
         if step % config.training.validate_every == 0:
             loss = 1.5 + 2.6 * math.exp(-step / 300)
             writer.event(step, Validation(loss=loss, chars=50_000, seconds=0.4, best=True))

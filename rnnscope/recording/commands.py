@@ -38,10 +38,62 @@ class ScaleLearningRate:
 
 @dataclass(frozen=True)
 class SetClip:
-    """Set the clipping threshold, None to switch clipping off."""
+    """Set the clipping threshold, None to switch clipping off; by: "norm", "value", or None to keep which."""
 
     kind: ClassVar[str] = "set_clip"
     threshold: float | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class SetBptt:
+    """Set the length T of the windows, from the next one on."""
+
+    kind: ClassVar[str] = "set_bptt"
+    length: int = 50
+
+
+@dataclass(frozen=True)
+class ScaleRecurrent:
+    """Multiply W_hh by `factor`, of one layer (from 0) or of all."""
+
+    kind: ClassVar[str] = "scale_recurrent"
+    factor: float = 1.0
+    layer: int | None = None
+
+
+@dataclass(frozen=True)
+class ResetState:
+    """Set the carried hidden state to zero."""
+
+    kind: ClassVar[str] = "reset_state"
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Go back to the restorable step at or before `step` and go on from there in a new segment.
+
+    factor: on the learning rate as it then was. clip: a threshold to switch clipping on with, None to leave it.
+    With neither, what happened happens again.
+    """
+
+    kind: ClassVar[str] = "rewind"
+    step: int = 0
+    factor: float = 1.0
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Start a second run from here, in folder `name` beside this one, with `setting` (a flag's name) at `value`.
+
+    An empty setting makes an unchanged twin. This run goes on as it was.
+    """
+
+    kind: ClassVar[str] = "fork"
+    name: str = ""
+    setting: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +118,25 @@ class Stop:
     kind: ClassVar[str] = "stop"
 
 
-Command: TypeAlias = Pause | Resume | Advance | ScaleLearningRate | SetClip | SetTemperature | Save | Stop
+Command: TypeAlias = (
+    Pause
+    | Resume
+    | Advance
+    | ScaleLearningRate
+    | SetClip
+    | SetBptt
+    | ScaleRecurrent
+    | ResetState
+    | SetTemperature
+    | Rewind
+    | Fork
+    | Save
+    | Stop
+)
 COMMANDS: dict[str, type[Command]] = {
-    cls.kind: cls for cls in (Pause, Resume, Advance, ScaleLearningRate, SetClip, SetTemperature, Save, Stop)
-}
+    cls.kind: cls
+    for cls in (
+        Pause, Resume, Advance, ScaleLearningRate, SetClip, SetBptt, ScaleRecurrent, ResetState, SetTemperature,
+        Rewind, Fork, Save, Stop,
+    )
+}  # fmt: skip

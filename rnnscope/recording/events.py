@@ -6,14 +6,20 @@ JSON; see `codec.py`. Shapes: L layers, T time steps, H hidden units, V vocabula
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.floating]
-Ints: TypeAlias = NDArray[np.integer]
+from rnnscope.recording.lab_events import LAB_EVENTS, LARGE_LAB, Floats, Ints, LabEvent
+
+__all__ = ["Floats", "Ints"]
+
+
+def nothing() -> Floats:
+    """Return an array field of which there is nothing: a cell without c, or a recording from before the field."""
+    return np.zeros((0, 0), np.float32)
+
 
 # States of a run, in the words shown to people.
 STARTING, TRAINING, PAUSED, FINISHED, STOPPED, DIVERGED, FAILED = (
@@ -68,7 +74,9 @@ class Gradients:
     Each (L, T): mean over the batch of the log10 norm, and its 10% and 90% quantiles; float32.
     *_floor (L, T): fraction of the batch whose norm is exactly zero or underflowed; those samples are left out
     of mean and band (NaN where all are). *_bad (L, T): fraction that is NaN or infinite, left out likewise.
-    cell_reach, cell_total: the same mean for dL/dc_t where the cell has one (else empty, shape (0, 0)).
+    cell_reach, cell_total: the same mean for dL/dc_t where the cell has one (else empty, shape (0, 0)), with their
+    quantiles. *_direct: mean log10 norm of the direct part alone, which comes from above (the decoder or the next
+    layer) at the same t: all that `retain_grad` shows. *_recurrent: of the rest, which comes back through time.
     """
 
     kind: ClassVar[str] = "gradients"
@@ -86,6 +94,14 @@ class Gradients:
     cell_total: Floats
     text: str  # the first sequence of the batch, as read (T characters)
     seconds: float
+    reach_direct: Floats = field(default_factory=nothing)
+    reach_recurrent: Floats = field(default_factory=nothing)
+    total_direct: Floats = field(default_factory=nothing)
+    total_recurrent: Floats = field(default_factory=nothing)
+    cell_reach_low: Floats = field(default_factory=nothing)
+    cell_reach_high: Floats = field(default_factory=nothing)
+    cell_total_low: Floats = field(default_factory=nothing)
+    cell_total_high: Floats = field(default_factory=nothing)
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,8 @@ class Settings:
     clip: float | None  # threshold, None = off
     temperature: float
     why: str = ""  # the command that changed it
+    clip_by: str = "norm"
+    bptt: int | None = None  # length of the windows; None: the configuration's
 
 
 Event: TypeAlias = (
@@ -196,14 +214,16 @@ Event: TypeAlias = (
     | Checkpoint
     | Intervention
     | Settings
+    | LabEvent
 )
 EVENTS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Started, Status, Validation, Gradients, Sample, Comparison, Cost, Diverged, Checkpoint, Intervention, Settings,
+        *LAB_EVENTS,
     )
 }  # fmt: skip
-LARGE = frozenset({"gradients", "sample", "comparison"})
+LARGE = frozenset({"gradients", "sample", "comparison"}) | LARGE_LAB
 """Kinds that the recording budget thins: above it only the newest one of each is kept."""
 
 

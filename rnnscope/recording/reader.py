@@ -25,6 +25,7 @@ from rnnscope.recording.records import Columns, Recorded, Reset, Seen
 EVENT = "SELECT id, segment, step, time, kind, fields, payload FROM events"
 SMALL = f"{EVENT} WHERE id > ? AND kind NOT IN ({', '.join(repr(kind) for kind in sorted(LARGE))}) ORDER BY id LIMIT ?"
 NEWEST = "SELECT id, segment, step FROM events WHERE id > ? AND kind = ? ORDER BY id DESC"
+ALL = "SELECT id, segment, step FROM events WHERE kind = ? ORDER BY id"
 
 T = TypeVar("T")
 Version = tuple[int, ...]
@@ -119,6 +120,21 @@ class Reader:
             row = _newest(connection, kind, 0, schema.lineage(connection))
             event = decode_event(*row[4:]) if row else None
         return _recorded(row, event) if row and event is not None else None
+
+    def history(self, kind: str, limit: int = 256) -> list[Recorded[Event]]:
+        """Return at most `limit` events of `kind` in the newest lineage, evenly chosen up to the newest, oldest first.
+
+        Raises:
+            UserError: the recording is damaged, or gone.
+        """
+        with self._look() as connection:
+            stretches = schema.lineage(connection)
+            rows = [row for row in connection.execute(ALL, (kind,)) if _within(row, stretches)]
+            count = min(limit, len(rows))
+            chosen = sorted({len(rows) - 1 - i * len(rows) // count for i in range(count)}) if count else []
+            found = [connection.execute(f"{EVENT} WHERE id = ?", rows[i][:1]).fetchone() for i in chosen]
+            events = [(row, decode_event(*row[4:])) for row in found]
+        return [_recorded(row, event) for row, event in events if event is not None]
 
     def newest_step(self) -> StepRow | None:
         """Return the newest step of the newest lineage, None before the first.

@@ -24,6 +24,16 @@ from rnnscope.recording.events import (
     Status,
     Validation,
 )
+from rnnscope.recording.lab_events import (
+    Clipping,
+    Horizon,
+    Incident,
+    Jacobian,
+    LabEvent,
+    Lyapunov,
+    Parameters,
+    Triangle,
+)
 from rnnscope.recording.records import Recorded, Reset, Seen
 
 INTERRUPTED = "interrupted"
@@ -51,6 +61,7 @@ class RunState:
     comparison: Recorded[Comparison] | None = None
     cost: Recorded[Cost] | None = None
     diverged: Recorded[Diverged] | None = None  # the first
+    lab: Mapping[str, Recorded[LabEvent]] = dataclasses.field(default_factory=dict)  # the newest of each kind
     interventions: tuple[Recorded[Intervention], ...] = ()
     checkpoints: tuple[Recorded[Checkpoint], ...] = ()
 
@@ -107,6 +118,8 @@ def fold(state: RunState, recorded: Seen) -> RunState:
             return new(state, interventions=(*state.interventions, cast("Recorded[Intervention]", recorded)))
         case Checkpoint():
             return new(state, checkpoints=(*state.checkpoints, cast("Recorded[Checkpoint]", recorded)))
+        case Triangle() | Jacobian() | Lyapunov() | Horizon() | Clipping() | Parameters() | Incident():
+            return new(state, lab={**state.lab, event.kind: cast("Recorded[LabEvent]", recorded)})
 
 
 def fold_all(state: RunState, recorded: Iterable[Seen]) -> RunState:

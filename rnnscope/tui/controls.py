@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from rnnscope.recording.commands import (
     Advance,
     Command,
+    Fork,
     Pause,
+    ResetState,
     Resume,
+    Rewind,
     Save,
     ScaleLearningRate,
+    ScaleRecurrent,
+    SetBptt,
     SetClip,
     SetTemperature,
     Stop,
@@ -83,8 +88,18 @@ def describe(command: Command) -> str:
             return f"learning rate × {factor:g}"
         case SetClip(None):
             return "clipping off"
-        case SetClip(threshold):
-            return f"clipping at {threshold:g}"
+        case SetClip(threshold, by):
+            return f"clipping {f'by {by} ' if by else ''}at {threshold:g}"
+        case SetBptt(length):
+            return f"windows of {length} characters"
+        case ScaleRecurrent(factor, layer):
+            return f"W_hh × {factor:g}{'' if layer is None else f' in layer {layer + 1}'}"
+        case ResetState():
+            return "reset the state"
+        case Rewind(step):
+            return f"rewind to step {step:,}"
+        case Fork(name, setting, value):
+            return f"fork {name}{f' with {setting} {value}' if setting else ''}".strip()
         case SetTemperature(temperature):
             return f"temperature {temperature:g}"
         case Save():

@@ -28,6 +28,7 @@ from rnnscope.recording.reader import Reader
 from rnnscope.recording.records import Recorded, Reset, Seen
 from rnnscope.recording.state import INTERRUPTED, RunState, fold, fold_all, with_live
 from tests import fakes
+from tests.lab_fakes import fake_incident, lab_events
 
 START = RunState(Config(), {"a": 1}, live=True)
 
@@ -42,6 +43,7 @@ def one_of_each() -> list[Event]:
         fakes.fake_started(), Status(TRAINING), Validation(2.0, 9, 0.1, True), fakes.fake_gradients(config, rng),
         fakes.fake_sample(config, rng), fakes.fake_comparison(config, rng), Cost(0.1, 0.2, 3),
         Diverged("loss", "nan"), Checkpoint("x", "last"), Intervention("pause", "{}", True), Settings(1.0, None, 0.8),
+        *lab_events(config, fakes.TEXT, rng), fake_incident(config, fakes.TEXT),
     ]  # fmt: skip
 
 
@@ -51,8 +53,10 @@ def test_every_kind_leaves_its_trace() -> None:
     for step, event in enumerate(events, start=1):
         state = fold(START, at(step, event))
         changed = [f.name for f in dataclasses.fields(state) if getattr(state, f.name) is not getattr(START, f.name)]
-        assert event.kind in changed or event.kind + "s" in changed
-        kept: Any = getattr(state, event.kind, None) or getattr(state, event.kind + "s")[-1]
+        in_lab = event.kind in state.lab
+        assert "lab" in changed if in_lab else event.kind in changed or event.kind + "s" in changed
+        kept: Any = getattr(state, event.kind, None) or state.lab.get(event.kind)
+        kept = kept or getattr(state, event.kind + "s")[-1]
         assert (kept.step, kept.event) == (step, event)
 
 

@@ -64,7 +64,7 @@ def test_each_is_answered_once_and_recorded(tmp_path: Path) -> None:
         recorded = [(one.step, one.event) for one in reader.poll()]
     assert recorded == [
         (7, Intervention("scale_lr", '{"factor":2.0}', True)),
-        (7, Intervention("set_clip", '{"threshold":-1.0}', False, "the threshold must be positive")),
+        (7, Intervention("set_clip", '{"threshold":-1.0,"by":null}', False, "the threshold must be positive")),
     ]
     assert sender.answer(first) == Answer(True, 7)  # still there when the run has ended
 
