@@ -64,7 +64,9 @@ def _clipping(L: int, T: int, rng: np.random.Generator) -> Clipping:
 
 
 def _parameters(L: int, rng: np.random.Generator) -> Parameters:
-    names = ("embedding.weight", "decoder.weight", XX
+    each = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    recurrent = [f"layers.{layer}.{name}_l0" for layer in range(L) for name in each]
+    names = ("embedding.weight", "decoder.weight", "decoder.bias", *recurrent)
     edges = np.linspace(-12.0, 4.0, 33)
     counts = rng.integers(0, 500, (2, len(names), 32))
     idle = np.array([np.nan if "layers" not in name else 0.1 for name in names])
