@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Batches:
     for truncated back-propagation through time. At each epoch the layout starts at a new random offset, so that
     windows are not cut at the same places twice, and the state starts from zero.
     stateless: each sequence starts anywhere, from a zero state; an epoch is as many characters as the text has.
+    T can be changed between two windows (`set_bptt`): the streams go on where they are.
     """
 
     def __init__(
@@ -92,48 +94,92 @@ class Batches:
         self._length = len(ids)
         self._stateful = mode == "stateful"
         self._batch, self._bptt = batch, bptt
+        self._layout = [len(ids), batch, bptt]  # as configured
         self._random = np.random.default_rng(seed)
         self._step = 0
+        self._since = (0, 0.0)  # step and epoch at which T was last changed
         self._offset = 0
-        # T-1 characters are spared, where there are enough, so that the offset has at least T values.
-        self._windows = max(1, (len(ids) - bptt) // (batch * bptt))
+        self._position = 0  # characters of each stream that this epoch has read
+        self._stream = self._stream_length()
+
+    @property
+    def bptt(self) -> int:
+        """Time steps T of the next window."""
+        return self._bptt
 
     @property
     def steps_per_epoch(self) -> float:
-        """Training steps in one pass over the training part."""
+        """Training steps in one pass over the training part, at the present T."""
         if self._stateful:
-            return float(self._windows)
+            return self._stream / self._bptt
         return (self._length - 1) / (self._batch * self._bptt)
+
+    def steps_until(self, epochs: float) -> int:
+        """Return the number of the step that completes so many passes, if T stays as it is."""
+        step, epoch = self._since
+        return step + math.ceil((epochs - epoch) * self.steps_per_epoch)
+
+    def set_bptt(self, bptt: int) -> None:
+        """Change T, from the next window on.
+
+        Raises:
+            UserError: below one, or more than the text is long.
+        """
+        if bptt < 1:
+            raise UserError(f"--bptt {bptt}: must be at least 1")
+        needed = needed_characters(self._batch, bptt, self._stateful)
+        if self._length < needed:
+            raise UserError(f"--bptt {bptt}: one window needs {needed:,} characters, there are {self._length:,}")
+        self._since = (self._step, self._epoch)
+        self._bptt = bptt
+        self._wrap()
 
     def next(self) -> Window:
         """Return the next window."""
-        fresh = not self._stateful or self._step % self._windows == 0
+        fresh = not self._stateful or self._position == 0
         if self._stateful:
             starts = self._stream_starts(fresh)
         else:
             starts = self._random.integers(0, self._length - self._bptt, self._batch)
         ids = self._rows.read(starts, self._bptt + 1)
         self._step += 1
-        return Window(ids[:-1], ids[1:], fresh, self._step / self.steps_per_epoch)
-
-    def _stream_starts(self, new_epoch: bool) -> NDArray[np.int64]:
-        length = self._windows * self._bptt  # of a stream
-        if new_epoch:
-            self._offset = int(self._random.integers(0, self._length - self._batch * length))
-        begin = self._offset + (self._step % self._windows) * self._bptt
-        return begin + np.arange(self._batch, dtype=np.int64) * length
+        return Window(ids[:-1], ids[1:], fresh, self._epoch)
 
     @property
-    def _layout(self) -> list[int]:
-        return [self._length, self._batch, self._bptt]
+    def _epoch(self) -> float:
+        step, epoch = self._since
+        return epoch + (self._step - step) / self.steps_per_epoch
+
+    def _stream_length(self) -> int:
+        # T-1 characters are spared, where there are enough, so that the offset has at least T values.
+        return max(1, (self._length - self._bptt) // (self._batch * self._bptt)) * self._bptt
+
+    def _stream_starts(self, new_epoch: bool) -> NDArray[np.int64]:
+        if new_epoch:
+            self._stream = self._stream_length()
+            self._offset = int(self._random.integers(0, self._length - self._batch * self._stream))
+        begin = self._offset + self._position
+        self._position += self._bptt
+        starts = begin + np.arange(self._batch, dtype=np.int64) * self._stream
+        self._wrap()
+        return starts
+
+    def _wrap(self) -> None:
+        """Begin a new epoch where a stream has no whole window left."""
+        if self._position + self._bptt > self._stream:
+            self._position = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position and the random state, ready for JSON."""
         return {
             "step": self._step,
             "offset": self._offset,
-            "layout": self._layout,
+            "layout": list(self._layout),
             "random": self._random.bit_generator.state,
+            "bptt": self._bptt,
+            "since": list(self._since),
+            "position": self._position,
+            "stream": self._stream,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,7 +190,10 @@ class Batches:
         """
         if state["layout"] != self._layout:
             raise UserError("the saved position belongs to another text, --batch or --bptt: keep those of the run")
-        self._step, self._offset = state["step"], state["offset"]
+        self._step, self._offset, self._bptt = state["step"], state["offset"], state["bptt"]
+        self._position, self._stream = state["position"], state["stream"]
+        step, epoch = state["since"]
+        self._since = (step, epoch)
         self._random.bit_generator.state = state["random"]
 
 

@@ -11,6 +11,7 @@ the seed, the text and the number of the step alone. That is what makes a resume
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -65,6 +66,15 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A trainer at one step: its weights, and what `Trainer` keeps beside them. Nothing in it is shared."""
+
+    step: int
+    weights: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Validated:
     """Mean loss in nats per character over `chars` characters, and the seconds it took."""
 
@@ -76,8 +86,9 @@ class Validated:
 class Trainer:
     """Model, optimiser and data position of one run.
 
-    Attributes that can be changed while training: `lr_scale` (factor on the scheduled rate) and `clip`
-    (threshold or None). Both are saved in checkpoints.
+    What can be changed while training: `lr_scale` (factor on the scheduled rate), `clip` (threshold or None),
+    `clip_by` ("norm" or "value"), the length of the windows (`set_bptt`), the recurrent weights
+    (`scale_recurrent`) and the carried state (`reset_state`). All of it is in checkpoints and snapshots.
     """
 
     def __init__(self, config: Config, corpus: Corpus, *, device: torch.device, kernel: str, precision: str) -> None:
@@ -95,6 +106,7 @@ class Trainer:
         self.step = self.chars = 0
         self.lr_scale = 1.0
         self.clip = None if training.clip == "none" else float(training.clip)
+        self.clip_by: str = training.clip_by
         self.best_validation = math.inf
 
     @property
@@ -106,7 +118,7 @@ class Trainer:
         if epochs is None and training.steps is None and training.minutes is None:
             epochs = DEFAULT_EPOCHS
         if epochs is not None:
-            limits.append(math.ceil(epochs * self.batches.steps_per_epoch))
+            limits.append(self.batches.steps_until(epochs))
         return min(limits) if limits else None
 
     def next_window(self) -> Window:
@@ -128,9 +140,7 @@ class Trainer:
         lr = scheduled_lr(self.step, self.config.training) * self.lr_scale
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        result = train_step(
-            self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.config.training.clip_by
-        )
+        result = train_step(self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.clip_by)
         # A state that became NaN or infinite would spoil every later window, up to the next epoch.
         self.state = result.state if result.applied or _finite(result.state) else self.zero
         self.chars += window.x.numel()
@@ -183,8 +193,14 @@ class Trainer:
         caller's own, which `load` gives back.
         """
         weights = folder / checkpoint.weights_name(self.step)
+        checkpoint.save_state(self._state(more), checkpoint.state_path(weights))
+        checkpoint.save_weights(self.model, weights)
+        return weights.name
+
+    def _state(self, more: dict[str, Any] | None) -> dict[str, Any]:
+        """Return all but the weights that decides how training goes on."""
         cuda = self.device.type == "cuda"
-        state = {
+        return {
             "step": self.step,
             "chars": self.chars,
             "optimizer": self.optimizer.state_dict()["state"],
@@ -196,13 +212,37 @@ class Trainer:
             "lr_scale": self.lr_scale,
             "clip_configured": self.config.training.clip,
             "clip": self.clip,
+            "clip_by_configured": self.config.training.clip_by,
+            "clip_by": self.clip_by,
             "best_validation": None if math.isinf(self.best_validation) else self.best_validation,
             "text": self.corpus.sha256,
             "more": more or {},
         }
-        checkpoint.save_state(state, checkpoint.state_path(weights))
-        checkpoint.save_weights(self.model, weights)
-        return weights.name
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy in memory of everything that `restore` needs to train on exactly from here."""
+        weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        return Snapshot(self.step, weights, copy.deepcopy(self._state(None)))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this trainer, which stays as it is."""
+        self.model.load_state_dict(snapshot.weights)
+        self._restore(copy.deepcopy(snapshot.state))
+
+    def set_bptt(self, length: int) -> None:
+        """Change T from the next window on. Raises UserError: not a length that the text has."""
+        self.batches.set_bptt(length)
+
+    @torch.no_grad()
+    def scale_recurrent(self, factor: float, layer: int | None = None) -> None:
+        """Multiply W_hh by `factor`, in one layer (from 0) or in all."""
+        chosen = self.model.layers if layer is None else [self.model.layers[layer]]
+        for module in chosen:
+            module.get_parameter("weight_hh_l0").mul_(factor)
+
+    def reset_state(self) -> None:
+        """Let the next window start from a zero state."""
+        self.state = self.zero
 
     def load(self, weights: Path) -> dict[str, Any]:
         """Continue exactly from a checkpoint that `save` wrote; return what it was given as `more`.
@@ -234,6 +274,8 @@ class Trainer:
             self.lr_scale = state["lr_scale"]
         if state.get("clip_configured", self.config.training.clip) == self.config.training.clip:
             self.clip = state["clip"]
+        if state["clip_by_configured"] == self.config.training.clip_by:
+            self.clip_by = state["clip_by"]
         best = state["best_validation"]
         self.best_validation = math.inf if best is None else best
 

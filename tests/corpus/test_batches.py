@@ -140,3 +140,34 @@ def test_a_window_costs_well_under_a_millisecond(mode: Mode, tmp_path: Path) -> 
     mapped = np.memmap(tmp_path / "ids", np.uint8, mode="r")
     assert best_time(make_batches(in_memory, mode, 50, 50, 1)) < 3e-4
     assert best_time(make_batches(mapped, mode, 50, 50, 1)) < 3e-4
+
+
+def test_the_window_length_can_change_between_two_windows() -> None:
+    ids = np.arange(1000, dtype=np.uint16)
+    batches = make_batches(ids, "stateful", 2, 10, 1)
+    first = batches.next()
+    batches.set_bptt(25)
+    second = batches.next()
+    assert (second.x[0] == first.x[-1] + 1).all()  # the streams go on
+    assert second.x.shape == (25, 2)
+    assert not second.fresh
+    assert second.epoch > first.epoch
+    assert batches.steps_until(1) == pytest.approx(1 + (1000 - 10) / 50, abs=2)
+    kept = batches.state_dict()
+    rest = [batches.next() for _ in range(40)]
+    again = make_batches(ids, "stateful", 2, 10, 7)
+    again.load_state_dict(kept)
+    for window in rest:
+        other = again.next()
+        assert (other.x == window.x).all()
+        assert (other.fresh, other.epoch) == (window.fresh, window.epoch)
+    assert sum(window.fresh for window in rest) >= 1
+    assert all((window.y[:-1] == window.x[1:]).all() for window in rest)
+
+
+@pytest.mark.parametrize("length", [0, -3, 500])
+def test_a_window_length_that_cannot_be(length: int) -> None:
+    batches = make_batches(np.zeros(900, np.uint8), "stateful", 2, 10, 1)
+    with pytest.raises(UserError, match="bptt"):
+        batches.set_bptt(length)
+    assert batches.bptt == 10
