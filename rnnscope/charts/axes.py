@@ -181,7 +181,7 @@ def make_frame(axes: Axes, width: int, height: int, header: bool) -> Frame:
 def _y_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
     if scale.cells < 2:
         return {}
-    count = max(2, min(scale.cells // 3 + 1, 9))
+    count = max(2, min(scale.cells // 2, 10))  # a label in every second row at most
     low, high = (10.0**scale.low, 10.0**scale.high) if scale.log else (scale.low, scale.high)
     ticks = (
         list(axes.y_ticks)

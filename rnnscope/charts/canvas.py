@@ -17,12 +17,15 @@ from rnnscope.charts.text import cell_width, cells, printable, shorten
 MONO_SHARE = 0.125  # without colour, a cell is shaded when a band covers at least so much of it
 BAND_SHARE = 0.36  # how much of a band's colour is mixed into the background
 FAINT_SHARE = 0.6  # how much of its colour a faint curve keeps
+THROUGH_SHARE = 0.4  # how much of its colour a dashed line leaves on the ground of a cell that a curve takes from it
 ABOVE, BELOW = "▲", "▼"
 
 
 @lru_cache(maxsize=4096)
-def _style(fg: RGB | None, bg: RGB | None = None, bold: bool = False, dim: bool = False) -> Style:
-    return Style(fg=fg, bg=bg, bold=bold, dim=dim)
+def _style(
+    fg: RGB | None, bg: RGB | None = None, bold: bool = False, dim: bool = False, underline: bool = False
+) -> Style:
+    return Style(fg=fg, bg=bg, bold=bold, dim=dim, underline=underline)
 
 
 class Canvas:
@@ -34,6 +37,7 @@ class Canvas:
         self.characters = [[" "] * self.columns for _ in range(self.rows)]
         self.styles = [[PLAIN] * self.columns for _ in range(self.rows)]
         self.grounds: dict[tuple[int, int], RGB] = {}  # (column, row) -> background, where a band lies
+        self.dashed: dict[tuple[int, int], RGB] = {}  # (column, row) -> colour, where a dashed line runs
 
     def put(self, column: int, row: int, character: str, fg: RGB | None, bold: bool = False, dim: bool = False) -> None:
         """Draw one narrow character over whatever is there, keeping the background; dim where there is no colour."""
@@ -43,6 +47,26 @@ class Canvas:
                 self.styles[row][column] = _style(None, None, bold, dim)
             else:
                 self.styles[row][column] = _style(fg, self.grounds.get((column, row)), bold)
+
+    def put_over(self, column: int, row: int, character: str, fg: RGB, bold: bool = False, dim: bool = False) -> None:
+        """Draw a piece of a curve so that a dashed line under it shows through: as ground, without colour as underline.
+
+        A curve that hovers about its reference would hide it otherwise, just where the two are to be compared.
+        """
+        self.put(column, row, character, fg, bold, dim)
+        under = self.dashed.get((column, row))
+        if under is None:
+            return
+        if self.mono:
+            self.styles[row][column] = _style(None, None, bold, dim, underline=True)
+        else:
+            ground = blend(under, self.grounds.get((column, row), self.palette.background), THROUGH_SHARE)
+            self.styles[row][column] = _style(fg, ground, bold)
+
+    def dash(self, column: int, row: int, character: str, colour: RGB) -> None:
+        """Draw one dash of a line that is to show through curves."""
+        self.put(column, row, character, colour, dim=True)
+        self.dashed[column, row] = colour
 
     def write(self, column: int, row: int, text: str, fg: RGB | None, dim: bool = False) -> None:
         """Write text of narrow characters from `column` on."""
@@ -113,19 +137,32 @@ def draw_hline(canvas: Canvas, mark: HLine) -> None:
     """Draw a dashed line across."""
     row = _row_of(canvas, mark.y)
     if row is not None:
-        canvas.write(0, row, "╌" * canvas.columns, mark.colour, dim=True)
+        for column in range(canvas.columns):
+            canvas.dash(column, row, "╌", mark.colour)
 
 
 def name_hline(canvas: Canvas, mark: HLine) -> None:
-    """Write the name of a dashed line on it, as far right as no curve is in the way."""
+    """Write the name of a dashed line on it as far right as no curve is in the way, else just above or under it.
+
+    Where there is no such place it is written at the right end, over the curve.
+    """
     row = _row_of(canvas, mark.y)
     if row is None or not mark.label:
         return
     text = f" {_narrow(shorten(mark.label, max(canvas.columns - 4, 0)))} "
-    last = canvas.columns - len(text) - 1
-    taken = "".join("." if character == "╌" else "#" for character in canvas.characters[row])
-    free = taken.rfind("." * len(text), 0, max(canvas.columns - 1, 0))
-    canvas.write(free if free >= 0 else max(last, 0), row, text, mark.colour)
+    for near in (row, row + 1, row - 1):
+        start = _free(canvas, near).rfind("." * len(text), 0, max(canvas.columns - 1, 0))
+        if start >= 0:
+            canvas.write(start, near, text, mark.colour)
+            return
+    canvas.write(max(canvas.columns - len(text) - 1, 0), row, text, mark.colour)
+
+
+def _free(canvas: Canvas, row: int) -> str:
+    """Return a character for each cell of a row: "." where a name may be written, "#" where it would hide something."""
+    if not 0 <= row < canvas.rows:
+        return ""
+    return "".join("." if character in " ┈╌" else "#" for character in canvas.characters[row])
 
 
 def _row_of(canvas: Canvas, y: float) -> int | None:
@@ -139,17 +176,20 @@ def draw_vmark(canvas: Canvas, mark: VMark) -> None:
     column = _column_of(canvas, mark.x)
     if column is not None:
         for row in range(canvas.rows):
-            canvas.put(column, row, "┆", mark.colour, dim=True)
+            canvas.dash(column, row, "┆", mark.colour)
 
 
 def name_vmark(canvas: Canvas, mark: VMark) -> None:
-    """Write the name of an upright line beside its top."""
+    """Write the name of an upright line beside it: at its top, or lower where something is in the way there."""
     column = _column_of(canvas, mark.x)
     if column is None or not mark.label:
         return
     text = _narrow(shorten(mark.label, max(canvas.columns - 2, 0)))
     start = column + 2 if column + 2 + len(text) <= canvas.columns else column - 1 - len(text)
-    canvas.write(start, canvas.rows - 1, text, mark.colour)
+    place = slice(max(start, 0), max(start, 0) + len(text))
+    rows = range(canvas.rows - 1, canvas.rows // 2, -1)
+    row = next((r for r in rows if "#" not in _free(canvas, r)[place]), canvas.rows - 1)
+    canvas.write(start, row, text, mark.colour)
 
 
 def _column_of(canvas: Canvas, x: float) -> int | None:
@@ -170,7 +210,7 @@ def draw_dots(canvas: Canvas, dots: Dots) -> None:
     shares = canvas.frame.y.share(y), canvas.frame.x.share(x)
     shown = (shares[0] >= 0) & (shares[0] <= 1) & (shares[1] >= 0) & (shares[1] <= 1)
     for column, row in zip(canvas.frame.x.cell(x[shown]), canvas.frame.y.cell(y[shown]), strict=True):
-        canvas.put(int(column), int(row), _glyph(dots), dots.colour)
+        canvas.put_over(int(column), int(row), _glyph(dots), dots.colour)
 
 
 def _glyph(dots: Dots) -> str:

@@ -95,7 +95,7 @@ def _draw_curves(canvas: Canvas, lines: Sequence[Line]) -> None:
         for column, character in enumerate(matrix.marker[row]):
             if character != " ":
                 number = owners[column][0]
-                canvas.put(column, row, character, colours[number], lines[number].bold, lines[number].faint)
+                canvas.put_over(column, row, character, colours[number], lines[number].bold, lines[number].faint)
     for line, colour, (x, y), letter in zip(lines, colours, points, letters(lines), strict=True):
         draw_marks(canvas, *_marked(line, canvas), colour, bad=line.mark_bad)
         if canvas.mono and letter:

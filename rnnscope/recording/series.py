@@ -144,11 +144,12 @@ class Series:
         self._width *= 2
 
 
-def smooth(step: ArrayLike, value: ArrayLike, span: float, count: ArrayLike | None = None) -> Doubles:
+def smooth(step: ArrayLike, value: ArrayLike, span: ArrayLike, count: ArrayLike | None = None) -> Doubles:
     """Return the exponential moving average of a series (N,), bias-corrected, the same whatever the run's length.
 
     At step s it is the mean of all values up to s with weights exp(-(s - s_i) / span): the bias correction of Adam
-    (Kingma & Ba 2015, section 3) as a ratio of two averages, which holds for gaps too. `span` is in steps.
+    (Kingma & Ba 2015, section 3) as a ratio of two averages, which holds for gaps too. `span` is in steps; one for
+    each value (N,) lets it grow: what came before then fades at the pace of the span of the step it fades at.
     `count` (N,): how many values each stands for (buckets). NaN and infinite values are left out; NaN is returned
     before the first finite one. Steps must not decrease.
 
@@ -157,13 +158,14 @@ def smooth(step: ArrayLike, value: ArrayLike, span: float, count: ArrayLike | No
     """
     steps = np.asarray(step, dtype=np.float64)
     values = np.asarray(value, dtype=np.float64)
-    if not span > 0:
-        raise ValueError(f"span must be positive, not {span}")
+    spans = np.asarray(span, dtype=np.float64)
+    if not (spans > 0).all():
+        raise ValueError(f"span must be positive, not {spans}")
     gaps = np.diff(steps, prepend=steps[:1])
     if (gaps < 0).any():
         raise ValueError("steps must not decrease")
     weight = np.where(np.isfinite(values), 1.0 if count is None else np.asarray(count, dtype=np.float64), 0.0)
-    decay = np.exp(-gaps / span)
+    decay = np.exp(-gaps / spans)
     total = _recurrence(decay, np.where(weight > 0, values, 0.0) * weight)
     norm = _recurrence(decay, weight)
     # Far from any value both underflow together; the mean is then unknown rather than 0/0.

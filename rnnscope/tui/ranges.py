@@ -42,6 +42,13 @@ def loss_top(vocabulary: int | None, largest: float) -> float:
     return first + 1 if largest <= first + 1 else round_up(largest)
 
 
+def linear_bottom(top: float, smallest: float) -> float:
+    """Return the lower end of a linear loss axis that ends at `top`: 1 nat, where the loss of real text stays above
+    it and the room above is worth it; 0 once anything shown was smaller.
+    """
+    return 1.0 if top >= 3 and not smallest < 1 else 0.0
+
+
 def loss_bottom(smallest: float) -> float:
     """Return the lower end of a logarithmic loss axis."""
     if not math.isfinite(smallest) or smallest <= 0:

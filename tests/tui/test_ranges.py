@@ -59,6 +59,14 @@ def test_close_up_is_in_whole_quarters() -> None:
     assert ranges.close_up([]) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("top", "smallest", "bottom"),
+    [(4.5, math.nan, 1.0), (4.5, 1.0, 1.0), (4.5, 0.999, 0.0), (4.5, 0.0, 0.0), (2.0, 1.5, 0.0), (20.0, 1.2, 1.0)],
+)
+def test_a_linear_loss_axis_begins_at_1_until_a_loss_is_smaller(top: float, smallest: float, bottom: float) -> None:
+    assert ranges.linear_bottom(top, smallest) == bottom
+
+
 def test_log_bottom() -> None:
     assert ranges.loss_bottom(1.4) == 1.0
     assert ranges.loss_bottom(0.26) == 0.2
