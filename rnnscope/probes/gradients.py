@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnscope.cells import products
-from rnnscope.cells.base import Forward
+from rnnscope.cells.base import Backward, Forward
 from rnnscope.model import CharRNN, State
 from rnnscope.recording import events
 
@@ -39,10 +39,10 @@ def hidden_gradients(
         losses: which losses L sums over, see the module.
     """
     logits, runs = model.runs(ids, state)
-    return _backward(model, runs, state, _direct(model, logits, targets, losses))
+    return _backward(model, runs, state, direct_gradient(model, logits, targets, losses))
 
 
-def _direct(model: CharRNN, logits: Tensor, targets: Tensor, losses: Losses) -> Tensor:
+def direct_gradient(model: CharRNN, logits: Tensor, targets: Tensor, losses: Losses) -> Tensor:
     """Return the direct gradient (T, B, H) of L with respect to the last layer's outputs."""
     if losses == "reach":
         last = _logit_gradient(logits[-1], targets[-1])
@@ -58,16 +58,21 @@ def _logit_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     return gradient.scatter_add_(-1, targets.unsqueeze(-1), gradient.new_full((1,), -1.0).expand(*targets.shape, 1))
 
 
-def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[dict[str, Tensor]]:
-    """Back-propagate `direct` through all layers, the last first."""
+def scans(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[Backward]:
+    """Return what the backward scan of each layer leaves; `direct` (T, B, H) enters the last layer from above."""
     found = []
     for index in range(len(runs) - 1, -1, -1):
         back = model.back_propagate(index, runs[index], state[index], direct)
-        found.append(dict(zip(model.cell.states, back.states, strict=True)))
+        found.append(back)
         if index:
             weight = model.layers[index].get_parameter("weight_ih_l0")
             direct = products.linear(back.d, weight.t(), None, model.precision)
     return found[::-1]
+
+
+def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[dict[str, Tensor]]:
+    """Return the gradients of all layers' states by name."""
+    return [dict(zip(model.cell.states, back.states, strict=True)) for back in scans(model, runs, state, direct)]
 
 
 class Summary(NamedTuple):
@@ -123,7 +128,7 @@ def measure(
     """Return the event for one window: ids, targets (T, B), the state before it, and the vocabulary's `decode`."""
     start = time.perf_counter()
     logits, runs = model.runs(ids, state)
-    found = [_backward(model, runs, state, _direct(model, logits, targets, losses)) for losses in LOSSES]
+    found = [_backward(model, runs, state, direct_gradient(model, logits, targets, losses)) for losses in LOSSES]
     reach, total = (summarise(_norms(gradients, "h")) for gradients in found)
     nothing = np.zeros((0, 0), np.float32)
     has_cell = "c" in model.cell.states
