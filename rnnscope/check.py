@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 import os
@@ -28,8 +29,9 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
     """
     _check_model(config.model)
     _check_training(config.training)
-    for name in ("gradients_every", "sample_every", "compare_every"):
-        _at_least(name, getattr(config.probes, name), 0)
+    for field in dataclasses.fields(config.probes):
+        if field.name.endswith("_every"):
+            _at_least(field.name, getattr(config.probes, field.name), 0)
     _between("sample_length", config.probes.sample_length, 1, LONGEST_SAMPLE)
     _between("compare_length", config.probes.compare_length, 1, LONGEST_SAMPLE)
     _at_least("temperature", config.probes.temperature, 0)
@@ -86,6 +88,7 @@ def _check_training(training: TrainingConfig) -> None:
         if value is not None:
             _at_least(name, value, 0)
     _at_least("validate_every", training.validate_every, 0)
+    _at_least("spike", training.spike, 0)
     _at_least("validation_chars", training.validation_chars, 1)
 
 

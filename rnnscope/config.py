@@ -123,6 +123,12 @@ class TrainingConfig:
     on_divergence: Literal["halt", "continue"] = "halt"
     """What to do when a loss or gradient becomes NaN or infinite."""
 
+    spike: float = 3.0
+    """A loss so many nats above its running mean is a spike (0: none is)."""
+
+    on_spike: Literal["freeze", "note"] = "freeze"
+    """What to do at a spike: freeze training until someone decides (never with --headless), or note it and go on."""
+
 
 @dataclass(frozen=True)
 class ProbeConfig:

@@ -49,6 +49,8 @@ def test_the_defaults_are_fine() -> None:
         ("training", "validate_every", [-1]),
         ("training", "validation_chars", [0]),
         ("probes", "gradients_every", [-1]),
+        ("probes", "lyapunov_every", [-1]),
+        ("training", "spike", [-0.5, float("nan")]),
         ("probes", "sample_length", [0]),
         ("probes", "temperature", [-1.0, NAN]),
         ("probes", "probe_budget", [-0.1, 1.1, NAN]),
