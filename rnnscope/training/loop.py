@@ -134,13 +134,16 @@ class Trainer:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
-    def update(self, window: Window) -> Update:
-        """Make one update: forward, loss, back-propagation through time, clipping, optimiser."""
+    def update(self, window: Window, look: Callable[[], None] | None = None) -> Update:
+        """Make one update: forward, loss, back-propagation through time, clipping, optimiser.
+
+        look: called between back-propagation and clipping, see `train_step`.
+        """
         self.step += 1
         lr = scheduled_lr(self.step, self.config.training) * self.lr_scale
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        result = train_step(self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.clip_by)
+        result = train_step(self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.clip_by, look)
         # A state that became NaN or infinite would spoil every later window, up to the next epoch.
         self.state = result.state if result.applied or _finite(result.state) else self.zero
         self.chars += window.x.numel()

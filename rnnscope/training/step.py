@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,12 +36,18 @@ def train_step(
     state: State,
     clip: float | None,
     clip_by: str = "norm",
+    look: Callable[[], None] | None = None,
 ) -> StepResult:
-    """Train on one window: x, y (T, B) ids, state before it (from which no gradient flows further back)."""
+    """Train on one window: x, y (T, B) ids, state before it (from which no gradient flows further back).
+
+    look: called once every parameter's .grad is that of the mean loss, before clipping and update.
+    """
     optimizer.zero_grad(set_to_none=True)
     logits, after = model(x, state)
     loss = nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
     loss.backward()  # type: ignore[no-untyped-call]
+    if look is not None:
+        look()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     loss_value, before = torch.stack((loss.detach(), norm)).tolist()
