@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import os
 import re
+import sys
 
 from rnnscope.config import Config, ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
+from rnnscope.memory import available_memory
 from rnnscope.registry import CELLS
 
 FLOAT = 4  # bytes
+FLOAT_MAX = sys.float_info.max
 LONGEST_TEXT = 10**10  # characters of a generated text: fills any disk here
+LARGEST = 10**15  # of any count: far beyond what can be had, and still exact as a float
 LARGEST_SEED = 2**32 - 1
-LONGEST_SAMPLE = 100_000  # characters that a probe writes while training waits
+LONGEST_SAMPLE = 10_000  # characters that a probe writes: seconds, in which it answers no command
 
 
 def check(config: Config, vocabulary_size: int | None = None) -> None:
@@ -27,6 +30,7 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
     Raises:
         UserError: the first option that cannot work, and what would.
     """
+    _check_names(config)
     _check_model(config.model)
     _check_training(config.training)
     for field in dataclasses.fields(config.probes):
@@ -54,6 +58,16 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
         check_memory(config, vocabulary_size, available_memory())
 
 
+def _check_names(config: Config) -> None:
+    if not all(config.texts):
+        raise UserError("a text's name is empty; name a file or folder, or leave it out for the built-in play")
+    if config.run.run == "":
+        raise UserError("--run: the name is empty; name a folder, or leave it out for a numbered one in checkpoints/")
+    for name in (*config.texts, config.run.run or "", config.text.glob):
+        if "\0" in name:  # a TOML file can hold one
+            raise UserError(f"the name {name!r} holds a zero byte: no file can be called so")
+
+
 def _check_model(model: ModelConfig) -> None:
     if model.cell not in CELLS:
         close = difflib.get_close_matches(model.cell, CELLS, n=1)
@@ -75,13 +89,13 @@ def _check_model(model: ModelConfig) -> None:
 def _check_training(training: TrainingConfig) -> None:
     for name in ("batch", "bptt", "lr_decay_every"):
         _at_least(name, getattr(training, name), 1)
-    if not (math.isfinite(training.lr) and training.lr > 0):
+    if not 0 < training.lr <= FLOAT_MAX:
         raise UserError(f"--lr {training.lr}: the learning rate must be a positive number")
     if not 0 < training.lr_decay <= 1:
         raise UserError(f"--lr-decay {training.lr_decay}: must be above 0 and at most 1")
     _between("momentum", training.momentum, 0, 1)
     _at_least("weight_decay", training.weight_decay, 0)
-    if training.clip != "none" and not (math.isfinite(training.clip) and training.clip > 0):
+    if training.clip != "none" and not 0 < training.clip <= FLOAT_MAX:
         raise UserError(f"--clip {training.clip}: must be a positive number, or none")
     for name in ("steps", "epochs", "minutes"):
         value = getattr(training, name)
@@ -97,13 +111,15 @@ def _flag(name: str) -> str:
 
 
 def _finite(name: str, value: float) -> None:
-    if not math.isfinite(value):
+    if not abs(value) <= FLOAT_MAX:  # math.isfinite would stumble over an integer of 400 digits, as TOML has them
         raise UserError(f"{_flag(name)} {value}: must be a finite number")
 
 
 def _at_least(name: str, value: float, low: float) -> None:
-    if not (math.isfinite(value) and value >= low):
+    if not low <= value < math.inf:  # NaN is neither
         raise UserError(f"{_flag(name)} {value}: must be a number, at least {low:g}")
+    if value > LARGEST:
+        raise UserError(f"{_flag(name)}: must be at most {LARGEST:,}")
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
@@ -120,36 +136,54 @@ def parameters(model: ModelConfig, vocabulary_size: int) -> int:
     return first + layers + vocabulary_size * (model.hidden + 1)
 
 
-def estimated_bytes(config: Config, vocabulary_size: int) -> int:
-    """Return the memory a training step needs: weights, gradients, optimiser, and activations of one window."""
+def weight_bytes(config: Config, vocabulary_size: int) -> int:
+    """Return the memory of what has the weights' size: themselves, their gradients, and the optimiser's two sums."""
+    return 4 * FLOAT * parameters(config.model, vocabulary_size)
+
+
+def window_bytes(config: Config, vocabulary_size: int) -> int:
+    """Return the memory that a training step needs besides: the activations of one window, and their gradients."""
     model, training = config.model, config.training
     gates = len(CELLS[model.cell].gates)
-    positions = training.batch * training.bptt
     per_position = model.layers * model.hidden * (2 * gates + 4) + 3 * vocabulary_size + model.embedding
-    return FLOAT * (4 * parameters(model, vocabulary_size) + positions * per_position)
+    return FLOAT * training.batch * training.bptt * per_position
 
 
-def available_memory() -> int:
-    """Return the bytes of memory that could be had now (all of it, where the system does not say)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def estimated_bytes(config: Config, vocabulary_size: int) -> int:
+    """Return the memory a training step needs: weights, gradients, optimiser, and activations of one window."""
+    return weight_bytes(config, vocabulary_size) + window_bytes(config, vocabulary_size)
 
 
 def check_memory(config: Config, vocabulary_size: int, available: int) -> None:
     """Raise UserError where a training step would not fit into `available` bytes of main memory.
 
-    On a GPU only the weights, which are drawn on the CPU: what a GPU has free is known only there.
+    For a run on a GPU only the weights count, which are drawn on the CPU; the rest is `check_gpu_memory`'s.
     """
-    there = config.run.device not in ("auto", "cpu")
-    needed = FLOAT * parameters(config.model, vocabulary_size) if there else estimated_bytes(config, vocabulary_size)
+    if config.run.device.startswith("cuda"):
+        _fits(FLOAT * parameters(config.model, vocabulary_size), available, "memory", _lower_weights(config.model))
+    else:
+        _fits(estimated_bytes(config, vocabulary_size), available, "memory", _lower(config, vocabulary_size))
+
+
+def check_gpu_memory(config: Config, vocabulary_size: int, available: int, device: str) -> None:
+    """Raise UserError where a training step would not fit into the `available` bytes that `device` has free."""
+    needed = estimated_bytes(config, vocabulary_size)
+    lower = f"{_lower(config, vocabulary_size)}, or use --device cpu"
+    _fits(needed, available, f"memory on {device}", lower)
+
+
+def _fits(needed: int, available: int, what: str, lower: str) -> None:
     if needed > available:
-        raise UserError(
-            f"this run needs about {needed / 1e9:,.1f} GB of memory and {available / 1e9:,.1f} GB are free; "
-            "lower --hidden, --layers, --batch or --bptt"
-        )
+        need, free = f"{needed / 1e9:,.1f} GB of {what}", f"{available / 1e9:,.1f} GB"
+        raise UserError(f"this run needs about {need} and {free} are free; lower {lower}")
+
+
+def _lower(config: Config, vocabulary_size: int) -> str:
+    """Return which options to lower: those that the larger part of the memory grows with."""
+    if weight_bytes(config, vocabulary_size) >= window_bytes(config, vocabulary_size):
+        return _lower_weights(config.model)
+    return "--batch, --bptt, --hidden or --layers"
+
+
+def _lower_weights(model: ModelConfig) -> str:
+    return "--hidden or --layers" if model.one_hot else "--hidden, --layers or --embedding"

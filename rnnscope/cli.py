@@ -29,7 +29,7 @@ def train(arguments: list[str]) -> int:
     from rnnscope import launch  # after --help has been answered
 
     folder = None
-    if asked.interface.resume or asked.interface.config:
+    if asked.interface.resume is not None or asked.interface.config is not None:
         defaults, folder = launch.defaults(asked.interface)
         asked = options.parse(options.Train, "train", arguments, defaults)
     config = asked.to_config()
@@ -37,7 +37,7 @@ def train(arguments: list[str]) -> int:
     if folder is None:
         folder = launch.prepare_new(config, headless=headless)
     else:
-        launch.prepare_resume(folder, config)
+        launch.prepare_resume(folder, config, headless=headless)
     if headless or config.training.steps == 0:
         from rnnscope.headless import run_headless
 

@@ -162,10 +162,10 @@ class ProbeConfig:
     """Gradient, weight and update of every parameter tensor."""
 
     sample_length: int = 200
-    """Characters of a generated sample."""
+    """Characters of a generated sample (at most 10,000: training waits for them)."""
 
     compare_length: int = 100
-    """Characters of the forced/free comparison."""
+    """Characters of the forced/free comparison (at most 10,000)."""
 
     temperature: float = 0.8
     """Sampling temperature."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import rnnscope
 from rnnscope.charts.text import printable
 from rnnscope.check import check
 from rnnscope.config import Config, to_dict
-from rnnscope.corpus import absolute_texts, check_windows, load
+from rnnscope.corpus import Corpus, Vocabulary, absolute_texts, check_windows, load
 from rnnscope.corpus.builtin import BUILTIN
-from rnnscope.errors import EXIT_USAGE, RunFailed, UserError
+from rnnscope.errors import EXIT_USAGE, RunFailed, UserError, one_line
 from rnnscope.options import RUNS, Interface, Train, merged, read_toml
 from rnnscope.recording.events import STARTING, Status
 from rnnscope.recording.lock import live
@@ -28,6 +31,9 @@ FIXED: dict[str, tuple[str, ...]] = {
     "run": ("run", "seed", "precision", "kernel"),
 }
 """Options that a resumed run must keep, besides those of the text and the model: what was saved depends on them."""
+
+BUILTIN_SYMBOLS = 128  # at most, of a built-in text: enough to estimate memory by
+PATIENCE = 0.5  # seconds that a preparation may take before it is shown
 
 
 def defaults(interface: Interface) -> tuple[Train, Path | None]:
@@ -55,26 +61,26 @@ def prepare_new(config: Config, *, headless: bool) -> Path:
         UserError: bad options or input; nothing was written.
     """
     check(config)
-    if not all(config.texts):
-        raise UserError("a text's name is empty; name a file or folder, or leave it out for the built-in play")
     notes: list[str] = []
     config = dataclasses.replace(config, texts=absolute_texts(config.texts, lambda what, _: notes.append(what)))
     stateful = config.text.batches == "stateful"
     if headless or not all(text in BUILTIN for text in config.texts):
-        corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
+        corpus = _load(config)
         check_windows(corpus, config.training.batch, config.training.bptt, stateful)
-        check(config, len(corpus.vocabulary.symbols))
-        for note in notes:  # told once the text is there: a failed download is one line
-            print(f"rnnscope: {printable(note)}", file=sys.stderr)
+        symbols = len(corpus.vocabulary)
     else:
         _check_builtin(config, stateful)
-    _check_device(config)
+        symbols = BUILTIN_SYMBOLS
+    check(config, symbols)
+    _check_device(config, symbols, headless)
+    for note in notes:  # told once all is well: what is refused is told in one line
+        print(f"rnnscope: {printable(note)}", file=sys.stderr)
     folder = Path(config.run.run) if config.run.run else next_name(Path(RUNS), config)
     Writer.create(folder, config, {}).close()
     return folder
 
 
-def prepare_resume(folder: Path, config: Config) -> None:
+def prepare_resume(folder: Path, config: Config, *, headless: bool = False) -> None:
     """Check that the run can go on with `config`, and record it.
 
     Raises:
@@ -91,7 +97,9 @@ def prepare_resume(folder: Path, config: Config) -> None:
     if live(folder):
         raise UserError(f"{folder} is being trained already; rnnscope watch {folder} shows it")
     config = _with_budget(config, before)
-    _check_device(config)
+    symbols = len(Vocabulary.from_json(meta["vocabulary"])) if "vocabulary" in meta else BUILTIN_SYMBOLS
+    check(config, symbols)
+    _check_device(config, symbols, headless)
     _check_saved(folder, config, meta)
     writer = Writer.open(folder)
     try:
@@ -138,7 +146,7 @@ def _check_saved(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     with Reader(folder) as reader:
         newest = reader.newest_step()
     _check_budget(config, steps[-1], newest.seconds if newest else 0.0)
-    corpus = load(config.texts, config.text, progress=_progress if sys.stderr.isatty() else None)
+    corpus = _load(config)
     if meta.get("sha256", corpus.sha256) != corpus.sha256:
         raise UserError(f"{corpus.name} is not the text this run was trained on; put that back, or start a new run")
     check_checkpoint(folder / weights_name(steps[-1]), config.model, len(corpus.vocabulary))
@@ -153,39 +161,85 @@ def _check_builtin(config: Config, stateful: bool) -> None:
     length = min(config.text.length, config.text.first or config.text.length)
     needed = needed_characters(config.training.batch, config.training.bptt, stateful)
     if length * len(config.texts) * training_share < needed:  # close to the edge: look at the text itself
-        check_windows(load(config.texts, config.text), config.training.batch, config.training.bptt, stateful)
-    check(config, 128)
+        check_windows(_load(config), config.training.batch, config.training.bptt, stateful)
 
 
-def _check_device(config: Config) -> None:
-    """Ask torch, in a process of its own, whether the device is there; auto and cpu need no question."""
-    if config.run.device in ("auto", "cpu"):
+def _check_device(config: Config, symbols: int, headless: bool) -> None:
+    """Look whether the device is there and has room.
+
+    The screen's process stays without torch: one of its own is asked, and not about auto, which the worker looks at
+    when the screen is up. Headless, torch is needed here anyway.
+    """
+    if config.run.device == "cpu" or (config.run.device == "auto" and not headless):
+        return
+    if headless:
+        try:
+            from rnnscope.training.device import check_device
+        except (ImportError, OSError) as error:
+            raise RunFailed(f"torch does not start here: {one_line(str(error))}") from error
+        check_device(config, symbols)
         return
     code = (
-        "import sys; from rnnscope.errors import UserError\n"
-        "from rnnscope.training.device import resolve_device\n"
-        "try: resolve_device(sys.argv[1])\n"
+        "import json, sys; from rnnscope.config import from_dict; from rnnscope.errors import UserError\n"
+        "from rnnscope.training.device import check_device\n"
+        "try: check_device(from_dict(json.loads(sys.argv[1])), int(sys.argv[2]))\n"
         f"except UserError as error: print(error); sys.exit({EXIT_USAGE})"
     )
-    asked = subprocess.run([sys.executable, "-c", code, config.run.device], capture_output=True, text=True, check=False)
+    command = own_python(code, json.dumps(to_dict(config)), str(symbols))
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode == EXIT_USAGE:
         raise UserError(asked.stdout.strip())
     if asked.returncode:
-        raise RunFailed(f"torch does not start here: {asked.stderr.strip().splitlines()[-1:]}")
+        raise RunFailed(f"torch does not start here: {' '.join(asked.stderr.strip().splitlines()[-1:])}")
 
 
-def _progress(what: str, share: float | None) -> None:
-    """Show a long preparation on one line of stderr."""
-    percent = "" if share is None else f" {share:4.0%}"
-    end = "\n" if share is not None and share >= 1 else ""
-    print(f"\r\x1b[K{printable(what)}{percent}", end=end, file=sys.stderr, flush=True)
+def _load(config: Config) -> Corpus:
+    """Read the text; on a terminal, show what takes long."""
+    if not sys.stderr.isatty():
+        return load(config.texts, config.text)
+    line = ProgressLine()
+    try:
+        return load(config.texts, config.text, progress=line)
+    finally:
+        line.erase()
+
+
+class ProgressLine:
+    """A line of stderr that shows a preparation, once it has taken long enough to wonder."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._shown = False
+
+    def __call__(self, what: str, share: float | None) -> None:
+        """Show what is being done and the fraction done; what has no fraction (a server is asked) at once."""
+        if share is None or self._shown or time.monotonic() - self._begin > PATIENCE:
+            self._shown = True
+            percent = "" if share is None else f" {share:4.0%}"
+            print(f"\r\x1b[K{printable(what)}{percent}", end="", file=sys.stderr, flush=True)
+
+    def erase(self) -> None:
+        """Leave the line as it was found, for whatever is told next."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def own_python(code: str, *arguments: str) -> list[str]:
+    """Return the command that runs `code` in a Python of its own, with this very package and `arguments` in sys.argv.
+
+    -P keeps the current folder, a person's, out of the search: a random.py or torch.py there would be taken for the
+    true one. This package is found by its path, wherever it lies, and nothing that lies beside it.
+    """
+    package = Path(rnnscope.__file__).resolve().parents[1]
+    first = "import sys; sys.path.insert(0, sys.argv.pop(1)); import rnnscope; del sys.path[0]"
+    return [sys.executable, "-P", "-c", f"{first}\n{code}", str(package), *arguments]
 
 
 def spawn_worker(folder: Path) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log."""
     with (folder / "worker.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "rnnscope.worker", str(folder)],
+            own_python("from rnnscope.worker import main; sys.exit(main(sys.argv[1:]))", str(folder)),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 

@@ -99,7 +99,7 @@ import os
 os.environ["RNNSCOPE_CACHE"] = {str(tmp_path / "cache")!r}
 from rnnscope import launch
 from rnnscope.config import Config, RunConfig, TextConfig
-config = Config(text=TextConfig(length=300_000), run=RunConfig(run={str(tmp_path / "run")!r}))
+config = Config(text=TextConfig(length=300_000), run=RunConfig(run={str(tmp_path / "run")!r}, device="cpu"))
 launch.prepare_resume(launch.prepare_new(config, headless=True), config)
 """
     assert not loaded(code) & HEAVY

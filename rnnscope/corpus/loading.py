@@ -48,7 +48,7 @@ class Corpus:
 def load(texts: tuple[str, ...], text: TextConfig, *, progress: Progress | None = None) -> Corpus:
     """Read, cut and encode a text; the same arguments and files always give the same corpus.
 
-    progress: called with what takes long (downloads, encoding a long text) and the fraction done.
+    progress: called with what may take long (downloads, reading, encoding) and the fraction done, block by block.
 
     Raises:
         UserError: no such file or folder, unreadable, empty, binary or not UTF-8, one distinct character, a part
@@ -63,7 +63,7 @@ def load(texts: tuple[str, ...], text: TextConfig, *, progress: Progress | None 
     size = sum(source.size for source in sources)
     if min(size, text.first or size) > IN_MEMORY:
         return _load_long(name, sources, text, shares, progress)
-    blocks = list(limited(_joined(sources), text.first))
+    blocks = list(_blocks(f"reading {name}", sources, text.first, progress))
     plan = survey(blocks, name, shares, text.bytes)
     parts: tuple[list[Ids], ...] = ([], [], [])
     unseen = 0
@@ -103,9 +103,13 @@ def check_windows(corpus: Corpus, batch: int, bptt: int, stateful: bool) -> None
     )
 
 
-def _joined(sources: list[Source]) -> Iterator[Block]:
-    for source in sources:
-        yield from source.blocks()
+def _blocks(what: str, sources: list[Source], first: int | None, progress: Progress | None) -> Iterator[Block]:
+    """Yield the first `first` characters of all sources (all, if None), telling `progress` how far it has come."""
+    joined = (block for source in sources for block in source.blocks())
+    read = limited(joined, first)
+    size = sum(source.size for source in sources)
+    total = min(size, first or size)
+    return reported(read, total, lambda done: progress(what, done)) if progress else read
 
 
 def _digest(vocabulary: Vocabulary) -> hashlib._Hash:
@@ -149,16 +153,11 @@ def _encode_long(
     shares: tuple[float, float, float],
     progress: Progress | None,
 ) -> None:
-    def blocks(what: str, total: int) -> Iterator[Block]:
-        read = limited(_joined(sources), text.first)
-        return reported(read, total, lambda done: progress(what, done)) if progress else read
-
-    size = sum(source.size for source in sources)
-    plan = survey(blocks(f"reading {name}", min(size, text.first or size)), name, shares, text.bytes)
+    plan = survey(_blocks(f"reading {name}", sources, text.first, progress), name, shares, text.bytes)
     digest = _digest(plan.vocabulary)
     lengths, unseen = [0, 0, 0], 0
     with (folder / "ids").open("wb") as file:
-        for part, ids, left_out in encoded(blocks(f"encoding {name}", plan.total), plan):
+        for part, ids, left_out in encoded(_blocks(f"encoding {name}", sources, text.first, progress), plan):
             digest.update(ids.data)
             file.write(ids.data)
             lengths[part] += len(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections import Counter
 from pathlib import Path
@@ -71,7 +72,7 @@ def _find(name: str, text: TextConfig, progress: Progress | None) -> list[Source
         if path.is_dir():
             return _folder(path, text)
         if not path.exists():
-            raise _missing(name, path)
+            raise _missing_link(path) if path.is_symlink() else _missing(name, path)
         return [file_source(path, text.bytes)]
     except OSError as problem:
         raise unreadable(path, problem) from problem
@@ -96,6 +97,16 @@ def _folder(path: Path, text: TextConfig) -> list[Source]:
         raise UserError(f"folder {path} has no file that matches {text.glob}: name a folder with text, or use --glob")
     most = kinds.most_common(1)[0][0]
     raise UserError(f"folder {path} has no file that matches {text.glob}, but has {most} files: use --glob '*{most}'")
+
+
+def _missing_link(path: Path) -> UserError:
+    """Return the error for a link that leads to no file."""
+    try:
+        path.stat()
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            return UserError(f"{path} is a link that leads back to itself: name the file that it should lead to")
+    return UserError(f"{path} is a link to {os.readlink(path)}, which is not there: name the file itself")
 
 
 def _missing(name: str, path: Path) -> UserError:

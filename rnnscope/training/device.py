@@ -6,8 +6,9 @@ import re
 
 import torch
 
-from rnnscope.config import RunConfig
-from rnnscope.errors import UserError
+from rnnscope.check import check_gpu_memory
+from rnnscope.config import Config, RunConfig
+from rnnscope.errors import UserError, one_line
 
 
 def resolve_device(name: str) -> torch.device:
@@ -34,6 +35,31 @@ def resolve_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     raise UserError(f"--device {name}: unknown device; use auto, cpu, cuda, cuda:N or mps")
+
+
+def check_device(config: Config, vocabulary_size: int) -> None:
+    """Look whether the run's device is there and has room for it.
+
+    Raises:
+        UserError: it has not; the message says what to lower.
+    """
+    check_room(config, vocabulary_size, resolve_device(config.run.device))
+
+
+def check_room(config: Config, vocabulary_size: int, device: torch.device) -> None:
+    """Compare what a training step needs with what a GPU has free; main memory is looked at before torch is there.
+
+    Raises:
+        UserError: too little is free, or CUDA does not start.
+    """
+    if device.type != "cuda":
+        return
+    try:
+        free, _ = torch.cuda.mem_get_info(device)
+    except RuntimeError as error:  # others hold all of it, or driver and torch do not fit together
+        reason = one_line(str(error).partition("\n")[0])
+        raise UserError(f"--device {device} does not start ({reason}); use --device cpu, or try again later") from error
+    check_gpu_memory(config, vocabulary_size, free, str(device))
 
 
 def device_name(device: torch.device) -> str:

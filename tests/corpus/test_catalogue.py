@@ -86,7 +86,8 @@ def test_a_text_is_fetched_once_and_progress_is_shown(server: Server) -> None:
     assert corpus.vocabulary.decode(corpus.train).encode() == PLAIN[: len(corpus.train)]
     assert corpus.name == "shakespeare"
     assert told[0][0] == f"fetching shakespeare from {server.url.removeprefix('http://')}"
-    assert told[-1] == ("fetching shakespeare", 1.0)
+    assert [share for what, share in told if what == "fetching shakespeare"][-1] == 1
+    assert told[-1] == ("reading shakespeare", 1.0)
     assert load(("shakespeare",), TextConfig(split="90/10")).sha256 == corpus.sha256
     assert server.asked == ["/shakespeare.txt"]
 

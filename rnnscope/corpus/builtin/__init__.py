@@ -16,6 +16,7 @@ from rnnscope.corpus.text import Block, Source, read_file, read_string
 from rnnscope.errors import UserError
 
 KEPT = 16 << 20  # characters: up to here a generated text is kept in the cache folder, which is quicker to read
+STRETCH = 1 << 16  # characters generated at a time, a few milliseconds: so often can a reader be told to stop
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,31 @@ def generate(name: str, length: int) -> Iterator[str]:
         length -= len(piece)
 
 
-def _generate(name: str, length: int, bytes_mode: bool) -> Iterator[Block]:
+def _stretches(name: str, length: int) -> Iterator[str]:
+    """Yield the same text in stretches long enough that numpy's calls for each cost little."""
+    held, size = [], 0
     for piece in generate(name, length):
-        yield from read_string(piece, bytes_mode)
+        held.append(piece)
+        size += len(piece)
+        if size >= STRETCH:
+            yield "".join(held)
+            held, size = [], 0
+    yield "".join(held)
+
+
+def _generate(name: str, length: int, bytes_mode: bool) -> Iterator[Block]:
+    for stretch in _stretches(name, length):
+        yield from read_string(stretch, bytes_mode)
 
 
 def _kept(name: str, length: int, path: Path, bytes_mode: bool) -> Iterator[Block]:
-    """Yield a text kept in the cache folder, or make it and keep it."""
+    """Yield a text kept in the cache folder, or make it and keep it once it has been read to its end."""
     if os.path.isfile(path):  # unlike Path.is_file, False where the folder may not be entered
         yield from read_file(path, bytes_mode)
         return
-    text = "".join(generate(name, length))
+    made = []
+    for stretch in _stretches(name, length):
+        made.append(stretch)
+        yield from read_string(stretch, bytes_mode)
     with contextlib.suppress(UserError):  # it only saves time: without a cache folder the text is made each time
-        write_text(path, text)
-    yield from read_string(text, bytes_mode)
+        write_text(path, "".join(made))
