@@ -49,6 +49,9 @@ CELLS: dict[str, CellEntry] = {
     "lnrnn": CellEntry("rnnscope.cells.lnrnn", "layer-normalised tanh (Ba et al. 2016)", ("h",), ("h",)),
 }
 
+WATERFALL = "waterfall", "the reach over training: every recorded mean of log10 ||dL_T/dh_t||"
+"""Offered by `rnnscope probe` too, but measured by no probe: it is the history of "gradients"."""
+
 PROBES: dict[str, ProbeEntry] = {
     "gradients": ProbeEntry(
         "rnnscope.probes.gradients", "norms of dL/dh_t through time, per layer", "gradients_every", early=True
@@ -60,3 +63,10 @@ PROBES: dict[str, ProbeEntry] = {
         "rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every", early=True, lab=False
     ),
 }
+
+
+def lab_probes() -> dict[str, str]:
+    """Return what `rnnscope probe` offers: names, with one line of help each."""
+    found = {name: entry.help for name, entry in PROBES.items() if entry.lab}
+    first = next(iter(found))
+    return {first: found.pop(first), WATERFALL[0]: WATERFALL[1], **found}

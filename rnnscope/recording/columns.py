@@ -22,6 +22,7 @@ BUCKETS = 4096
 
 FIELDS = "step, loss, lr, grad_norm, grad_norm_clipped, epoch, seconds, chars"
 EVERY = f"SELECT {FIELDS} FROM steps WHERE segment = ? AND step BETWEEN ? AND ? ORDER BY step"
+LAST = f"SELECT {FIELDS} FROM steps WHERE segment = ? AND step BETWEEN ? AND ? ORDER BY step DESC LIMIT ?"
 NEWEST = f"SELECT {FIELDS} FROM steps WHERE segment = ? AND step <= ? ORDER BY step DESC LIMIT 1"
 BUCKET = """
 SELECT max(step), count(*), count(loss) FILTER (WHERE abs(loss) < 9e999), avg(loss) FILTER (WHERE abs(loss) < 9e999),
@@ -68,9 +69,23 @@ def newest_step(connection: sqlite3.Connection, stretches: Sequence[Stretch]) ->
     for stretch in reversed(stretches):
         row = connection.execute(NEWEST, (stretch.segment, END if stretch.last is None else stretch.last)).fetchone()
         if row is not None:
-            loss, lr, norm, norm_clipped, epoch, seconds = (math.nan if value is None else value for value in row[1:7])
-            return StepRow(row[0], loss, lr, norm, norm_clipped, epoch, seconds, row[7] or 0)
+            return _step(row)
     return None
+
+
+def last_steps(connection: sqlite3.Connection, stretches: Sequence[Stretch], step: int, count: int) -> list[StepRow]:
+    """Return the lineage's last `count` steps up to `step`, oldest first."""
+    found: list[StepRow] = []
+    for stretch in reversed(stretches):
+        last = step if stretch.last is None else min(step, stretch.last)
+        bounds = (stretch.segment, stretch.first + 1, last, count - len(found))
+        found += [_step(row) for row in connection.execute(LAST, bounds)]
+    return found[::-1]
+
+
+def _step(row: tuple[Any, ...]) -> StepRow:
+    loss, lr, norm, norm_clipped, epoch, seconds = (math.nan if value is None else value for value in row[1:7])
+    return StepRow(row[0], loss, lr, norm, norm_clipped, epoch, seconds, row[7] or 0)
 
 
 def _split(ranges: Sequence[tuple[int, int, int]], width: int) -> Iterator[tuple[int, int, int]]:

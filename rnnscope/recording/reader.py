@@ -145,6 +145,15 @@ class Reader:
         with self._look() as connection:
             return columns.newest_step(connection, schema.lineage(connection))
 
+    def last_steps(self, step: int, count: int) -> list[StepRow]:
+        """Return the last `count` steps of the newest lineage up to `step`, oldest first.
+
+        Raises:
+            UserError: the recording is damaged, or gone.
+        """
+        with self._look() as connection:
+            return columns.last_steps(connection, schema.lineage(connection), step, count)
+
     def live(self) -> bool:
         """Whether a worker holds this run (training, paused, or about to)."""
         return lock.live(self.folder)

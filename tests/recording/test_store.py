@@ -263,6 +263,12 @@ def test_resume_goes_on_and_rewind_goes_back(tmp_path: Path) -> None:
         assert scalars.step.tolist() == list(range(1, 54))
         assert scalars.loss.tolist() == [1.0] * 50 + [4.0] * 3
         assert reader.poll() == []
+        assert [(row.step, row.loss) for row in reader.last_steps(1000, 5)] == [
+            (49, 1.0), (50, 1.0), (51, 4.0), (52, 4.0), (53, 4.0),
+        ]  # fmt: skip
+        assert [row.step for row in reader.last_steps(51, 3)] == [49, 50, 51]
+        assert [row.step for row in reader.last_steps(2, 200)] == [1, 2]
+        assert reader.last_steps(0, 200) == []
     with contextlib.closing(sqlite3.connect(folder / "run.db")) as connection:
         assert connection.execute("SELECT count(*) FROM steps").fetchone() == (100 + 50 + 5 + 3,)  # nothing is deleted
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (3,)
