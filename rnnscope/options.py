@@ -12,10 +12,10 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from rnnscope.config import Config, ModelConfig, ProbeConfig, RunConfig, TextConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -121,16 +121,18 @@ class Sample(OneRun):
 class Probe:
     """Measure one checkpoint of any run, live or not; nothing is written to the run.
 
-    The textbook experiment, a random recurrence without input, whose leading exponent is 0.150 +-0.006 per step:
+    The textbook experiment, a random recurrence without input, whose leading exponent is 0.150 +-0.006 a step
+    (--layers 1 is the textbook's network; a second layer adds exponents of its own to the list):
+
     rnnscope train play --cell tanh --layers 1 --hidden 512 --init gaussian --gain 2 --steps 0 --run r
+
     rnnscope probe r lyapunov --zero-input --json
-    With the default of two layers the second is driven by the first, and its exponents are among those listed.
     """
 
-    run: Positional[str] = ""
+    run: Positional[Annotated[str, arg(metavar="RUN")]] = ""
     """The run's folder, or its name under checkpoints/."""
 
-    name: Positional[str] = ""
+    name: Positional[Annotated[str, arg(metavar="NAME")]] = ""
     """The probe; --list says which there are."""
 
     list: bool = False
