@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,10 @@ GROUPS: dict[Group, str] = {
     "sampling": "Teacher forcing and free running",
     "display": "Display",
 }
+
+
+Chip: TypeAlias = tuple[tuple[str, ...], str]
+"""Keys as shown (one, or a pair that does opposite things), and the word beside them in the last line."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def _actions(group: Group, call: str, *rows: tuple[str, str, str, str, str]) -> 
 
 
 VIEW, COMMAND, ENLARGE = "screen.view('{}')", "screen.command('{}')", "screen.enlarge('{}')"
+FILL = "Fill the screen with this panel (projectors); again to return."
 
 ACTIONS: tuple[Action, ...] = (
     *_actions("training", COMMAND,
@@ -53,6 +59,7 @@ ACTIONS: tuple[Action, ...] = (
         ("T", "T", "temperature up", "Sample 0.1 hotter: bolder, wilder text.", "hotter"),
         ("w", "w", "save a checkpoint", "Write a checkpoint of the weights now.", "save"),
     ),
+    *_actions("loss", ENLARGE, ("l", "l", "loss only", FILL, "loss")),
     *_actions("loss", VIEW,
         ("i", "i", "zoom in", "Show the newest half of the steps shown now.", "zoom_in"),
         ("o", "o", "zoom out", "Show twice as many steps.", "zoom_out"),
@@ -63,9 +70,11 @@ ACTIONS: tuple[Action, ...] = (
         ("k", "k", "smooth more", "Smooth the bold line over more steps.", "smoother"),
         ("K", "K", "smooth less", "Smooth the bold line over fewer steps.", "rougher"),
     ),
+    *_actions("gradient", ENLARGE, ("g", "g", "gradient only", FILL, "gradient")),
     *_actions("gradient", VIEW,
         ("r", "r", "reach or total", "Change between the last character's loss and all losses.", "gradient"),
     ),
+    *_actions("activations", ENLARGE, ("a", "a", "activations only", FILL, "activations")),
     *_actions("activations", VIEW,
         ("u", "u", "next unit", "Show the next unit.", "unit_next"),
         ("U", "U", "previous unit", "Show the unit before.", "unit_previous"),
@@ -75,11 +84,8 @@ ACTIONS: tuple[Action, ...] = (
         ("y", "y", "next layer", "Show the next layer.", "layer"),
         ("v", "v", "next value", "Change what is shown: h, c, the gates.", "field"),
     ),
+    *_actions("sampling", ENLARGE, ("s", "s", "sampling only", FILL, "sampling")),
     *_actions("display", ENLARGE,
-        ("l", "l", "loss only", "Fill the screen with the loss; again to return.", "loss"),
-        ("g", "g", "gradient only", "Fill the screen with the gradient through time; again to return.", "gradient"),
-        ("a", "a", "activations only", "Fill the screen with the activations; again to return.", "activations"),
-        ("s", "s", "sampling only", "Fill the screen with forcing and free running; again to return.", "sampling"),
         ("f enter", "f", "focused panel only", "Fill the screen with the focused panel; again to return.", ""),
     ),
     *_actions("display", "{}",
@@ -94,6 +100,12 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
-def in_group(group: Group) -> tuple[Action, ...]:
-    """Return the actions of one group, in the table's order."""
-    return tuple(action for action in ACTIONS if action.group == group)
+def in_groups(groups: Iterable[Group]) -> tuple[Action, ...]:
+    """Return the actions of some groups, in the table's order."""
+    wanted = set(groups)
+    return tuple(action for action in ACTIONS if action.group in wanted)
+
+
+def needs_worker(call: str) -> bool:
+    """Whether an action does something only while a worker is there to take commands."""
+    return call.startswith("screen.command(")

@@ -23,11 +23,13 @@ from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
 from rnnscope.recording.commands import Command, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
-from rnnscope.tui.actions import ACTIONS, GROUPS
+from rnnscope.tui.actions import GROUPS, in_groups
 from rnnscope.tui.controls import describe
 from rnnscope.tui.look import PALETTES, Look, look_of, theme
 from rnnscope.tui.messages import Asked
-from rnnscope.tui.screens.live import LiveScreen
+from rnnscope.tui.screens.base import RunScreen
+from rnnscope.tui.screens.table import SCREENS, Entry
+from rnnscope.tui.session import Session
 from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ScopeApp(App[int]):
 
     CSS_PATH = "theme.tcss"
     TITLE = "rnnscope"
+    DEFAULT_MODE: ClassVar[str] = SCREENS[0].name
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q,ctrl+c", "ask_quit", "quit", show=False, priority=True),
     ]
@@ -54,6 +57,7 @@ class ScopeApp(App[int]):
         folder: Path,
         worker: subprocess.Popen[bytes] | None = None,
         *,
+        screens: tuple[Entry, ...] = SCREENS,
         mono: bool | None = None,
         poll_seconds: float = POLL_SECONDS,
         started_at: float | None = None,
@@ -65,7 +69,11 @@ class ScopeApp(App[int]):
         # Textual would turn colours into greys; NO_COLOR asks for none at all, and native colours give just that.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.folder = Path(folder)
-        self.live = LiveScreen(self.folder.name)
+        self.session = Session(self.folder, tuple((entry.key, entry.name) for entry in screens))
+        self.screens = {entry.name: entry.make(self.session, entry.name) for entry in screens}
+        for name in self.screens:
+            self.add_mode(name, partial(self.screens.__getitem__, name))  # a mode keeps its screen when it is left
+        self.current: RunScreen = self.screens[self.DEFAULT_MODE]  # the one shown, under any dialog
         few_colours = self.no_color or self.console.color_system in (None, "standard")
         self._mono = few_colours if mono is None else mono
         self._worker = worker
@@ -84,19 +92,17 @@ class ScopeApp(App[int]):
 
     def on_load(self) -> None:
         """Get ready before textual takes the terminal."""
-        for name in PALETTES:
-            self.register_theme(theme(name))
+        for theme_name in PALETTES:
+            self.register_theme(theme(theme_name))
         self.theme = next(iter(PALETTES))
+        for key, name in self.session.screens:
+            self.bind(key, f"show_screen('{name}')", description=name, show=False)
         leave_on_signals(self._leave_on_signal)
-
-    def get_default_screen(self) -> LiveScreen:
-        """Begin on the Live screen."""
-        return self.live
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.theme_changed_signal.subscribe(self, lambda _: self.live.show_look(self.look()))
-        self.live.show_look(self.look())
+        self.theme_changed_signal.subscribe(self, lambda _: self._show_look())
+        self._show_look()
         self.call_after_refresh(self._note_first_frame)
         self._following = self.run_worker(self._follow(), exit_on_error=True)
 
@@ -115,18 +121,24 @@ class ScopeApp(App[int]):
         """Return colours and glyphs for the theme chosen."""
         return look_of(self.theme, self._mono)
 
+    def _show_look(self) -> None:
+        self.session.look = self.look()
+        self.current.distribute()
+
     async def _follow(self) -> None:
         """Read the recording again and again, off this thread, and hand what was found to the screen."""
+        session = self.session
         while True:
             try:
                 snapshot, answers = await self._in_thread(self._read)
             except UserError as error:
-                self.live.tell_trouble(str(error))
+                session.trouble = str(error)  # what was read before stays
             else:
                 self._tell(answers)
-                self.live.take(snapshot, answers)
+                session.take(snapshot, answers)
                 if self._stopping and not snapshot.live:
                     self.exit(EXIT_OK)
+            self.current.distribute()
             await asyncio.sleep(self._poll_seconds)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
@@ -156,7 +168,8 @@ class ScopeApp(App[int]):
         try:
             await self._in_thread(lambda: self._open().send(command))
         except UserError as error:
-            self.live.forget(command)
+            self.session.forget(command)
+            self.current.distribute()
             self.notify(printable(str(error)), severity="error", markup=False)
 
     def _tell(self, answers: list[Answered]) -> None:
@@ -173,14 +186,20 @@ class ScopeApp(App[int]):
     # -- actions of the whole program ------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Fill the command palette with every action of the table."""
-        for action in ACTIONS:
+        """Fill the command palette with every action of the screen, and the other screens."""
+        for action in in_groups(self.current.groups):
             if action.call != "app.command_palette":
                 title = f"{GROUPS[action.group]}: {action.label} ({action.shown})"
-                yield SystemCommand(title, action.help, partial(self._run_on_live, action.call))
+                yield SystemCommand(title, action.help, partial(self.current.run_action, action.call))
+        for key, name in self.session.screens:
+            if name != self.current.name:
+                yield SystemCommand(f"Screen: {name} ({key})", "Go there.", partial(self.action_show_screen, name))
 
-    async def _run_on_live(self, call: str) -> None:
-        await self.live.run_action(call)
+    def action_show_screen(self, name: str) -> None:
+        """Go to another screen of the table."""
+        if self.current.name != name:
+            self.current = self.screens[name]
+            self.switch_mode(name)
 
     def action_next_theme(self) -> None:
         """Change between the themes."""
@@ -202,9 +221,9 @@ class ScopeApp(App[int]):
 
     def action_help(self) -> None:
         """Explain the screen."""
-        from rnnscope.tui.screens.help import HelpScreen
+        from rnnscope.tui.screens.help import HelpScreen, help_text
 
-        self.push_screen(HelpScreen(self.live.subject()))
+        self.push_screen(HelpScreen(help_text(self.current)))
 
     async def action_quit(self) -> None:
         """Textual's own way out asks as well."""
@@ -223,7 +242,7 @@ class ScopeApp(App[int]):
         self.push_screen(QuitScreen(printable(str(self.folder))), self._answer_quit)
 
     def _training(self) -> bool:
-        newest = self.live.newest
+        newest = self.session.newest
         if newest is not None and newest.word in ENDED:
             return False  # its worker may still be tidying up
         if newest is not None and newest.live:

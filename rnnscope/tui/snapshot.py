@@ -40,14 +40,23 @@ class LossData:
 
 @dataclass(frozen=True)
 class ClipData:
-    """Gradient clipping over the last 100 steps.
+    """Gradient clipping over the last steps, at most 100 of them.
 
     rate: share of the steps clipped; scale: mean of norm after / norm before over those; off: no clipping.
     """
 
+    steps: int
     rate: float
     scale: float
     off: bool
+
+
+@dataclass(frozen=True)
+class When:
+    """The step at which something was measured; old: so long ago that it no longer shows the network as it is."""
+
+    step: int
+    old: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rnnscope.recording.records import Columns
 from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
 from rnnscope.tui.controls import Controls
-from rnnscope.tui.recent import clip_rate, latest, no_recent, rates
+from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 LOG_LINES = 6
@@ -196,7 +196,7 @@ class Source:
             return None
         rate, scale = clip_rate(self._recent)
         off = state.settings is not None and state.settings.event.clip is None
-        return ClipData(round(rate, 3), round(scale, 3), off)
+        return ClipData(min(len(self._recent.step), CLIP_STEPS), round(rate, 3), round(scale, 3), off)
 
 
 def controls(state: RunState) -> Controls:

@@ -166,3 +166,22 @@ def change(view: View, key: str, *, sample: Sample | None, last_step: int) -> Vi
     if sample is None:
         return view
     return replace(view, unit=UNIT_KEYS[key](settle(view.unit, sample), sample))
+
+
+def why_unchanged(view: View, key: str, *, sample: Sample | None) -> str:
+    """Return why the action `key` left `view` as it was."""
+    if key in ("earlier", "later", "zoom_out", "reset") and view.loss.span is None:
+        return "every step is shown already; i zooms in"
+    if key == "later":
+        return "the newest step is shown already"
+    if key == "earlier":
+        return "the first step is shown already"
+    if key == "zoom_in":
+        return f"no fewer than {SHORTEST_WINDOW} steps are shown"
+    if key in ("smoother", "rougher"):
+        return f"smoothed over {view.loss.tau} steps: no {key} than that"
+    if key in UNIT_KEYS and sample is None:
+        return "there is no sample yet to show units of"
+    if key == "layer":
+        return "the network has one layer only"
+    return "nothing to change: this is it already"

@@ -26,7 +26,7 @@ async def opened(folder: Path, size: tuple[int, int] = REFERENCE, **options: Any
     # No faster: pilot.press waits until the process is idle for 20 ms.
     app = ScopeApp(folder, poll_seconds=0.1, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.live.newest is not None or bool(app.live.trouble))
+        await until(pilot, lambda: app.session.newest is not None or bool(app.session.trouble))
         await pilot.pause()
         yield pilot
 
@@ -50,7 +50,9 @@ def drawn(pilot: Pilot[int]) -> str:
 def live(pilot: Pilot[int]) -> LiveScreen:
     """Return the Live screen."""
     assert isinstance(pilot.app, ScopeApp)
-    return pilot.app.live
+    screen = pilot.app.screens["live"]
+    assert isinstance(screen, LiveScreen)
+    return screen
 
 
 def panel(pilot: Pilot[int], name: str) -> Panel:

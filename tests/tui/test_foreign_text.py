@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from rnnscope.charts.palette import DARK
-from rnnscope.charts.spans import plain, width
+from rnnscope.charts.spans import Span, plain, width
 from rnnscope.charts.text import cells
 from rnnscope.recording.events import Status
-from rnnscope.tui.frame import framed
+from rnnscope.tui.frame import Middle, lower_edge, sides, upper_edge
 from rnnscope.tui.look import Look
+from rnnscope.tui.snapshot import When
 from rnnscope.tui.view import UnitView
 from rnnscope.tui.widgets.activations import ActivationsPanel, lay_out, ruler, window
 from rnnscope.tui.widgets.sampling import SamplingPanel, first_difference
@@ -74,7 +75,7 @@ def test_wide_and_combining_characters_keep_panels_in_shape(size: tuple[int, int
     comparison = fake_comparison(config, rng)
     comparison = dataclasses.replace(comparison, prefix=text[:30], truth=text[30:90], free=text[40:100])
     panels = (ActivationsPanel(id="activations"), SamplingPanel(id="sampling"))
-    for widget, inputs in zip(panels, ((sample, 5, UnitView()), (comparison, 5)), strict=True):
+    for widget, inputs in zip(panels, ((sample, When(5), UnitView()), (comparison, When(5))), strict=True):
         widget.look = Look(DARK, mono)
         widget.inputs = inputs
         painted = widget.paint(*size)
@@ -111,9 +112,10 @@ def test_first_difference(truth: str, free: str, at: int | None) -> None:
 
 
 @pytest.mark.parametrize("columns", range(4, 60, 7))
-def test_a_frame_is_as_wide_as_asked_for(columns: int) -> None:
-    from rnnscope.charts.spans import Span
-
+@pytest.mark.parametrize("middle", [None, (6, (Span("오른쪽"),)), (25, (Span("오른쪽"),))])
+def test_a_frame_is_as_wide_as_asked_for(columns: int, middle: Middle | None) -> None:
     left, right = (Span("순환 title"),), (Span("right 신경"),)
-    rows = framed([(Span("x" * (columns - 2)),)], left, right, columns, DARK, focused=True)
+    rows = sides([(Span("x" * (columns - 2)),)], columns, DARK, focused=True)
+    rows += [upper_edge(left, right, columns, DARK, focused=True, middle=middle)]
+    rows += [lower_edge(right, columns, DARK, focused=True)]
     assert [width(row) for row in rows] == [columns] * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from textual import events
@@ -15,8 +14,9 @@ from rnnscope.charts.spans import Row, Span, Style, fit, join
 from rnnscope.charts.text import cell_width, printable
 from rnnscope.recording.events import Sample
 from rnnscope.tui.captions import longest
+from rnnscope.tui.snapshot import When
 from rnnscope.tui.view import UnitView, settle
-from rnnscope.tui.widgets.panel import Painted, Panel
+from rnnscope.tui.widgets.panel import BESIDE, Painted, Panel
 
 GATES_0_1 = frozenset({"i", "f", "o", "r", "z"})
 NAMES = {
@@ -74,9 +74,24 @@ def ruler(text: str, columns: list[int]) -> Row:
 
 
 class ActivationsPanel(Panel):
-    """Shows (Sample | None, step sampled at, UnitView)."""
+    """Shows (Sample | None, When, UnitView)."""
 
-    heading: ClassVar[str] = "activations"
+    heading = "activations"
+    chips = ((("u", "U"), "unit"), (("y",), "layer"), (("v",), "value"), (("b",), "busiest"), (("n", "N"), "±10"))
+    summary = (
+        "A text that the network has just written, each character coloured by the value that one unit of its memory "
+        "had after reading it: h_t = f(x_t, h_t−1) is a list of numbers, most between −1 and 1, and all that the "
+        "network knows of what came before. Below it the same for many units at once: a row for each unit, a column for each "
+        "character. Look for a unit that is on inside quotation marks, that counts towards the end of a line, or that "
+        "knows a name in capitals."
+    )
+    details = (
+        "The scale never changes: −1 to 1 for states, 0 to 1 for gates. h is the output of a layer; c is the cell of "
+        "an LSTM, its long memory, c_t = f_t · c_t−1 + i_t · g_t; i, f, o (r, z) are the gates that write, keep and "
+        "show it, g (n) is what is offered for writing. At first the unit is shown that varies most over the text; "
+        "that one is usually not the easiest to explain. Click a row of the map to choose a unit; the mouse wheel "
+        "walks through them."
+    )
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -92,7 +107,8 @@ class ActivationsPanel(Panel):
         sample = self.sample
         if sample is None:
             return Painted(self.waiting("waiting for the first sample …", width, height), self.title())
-        _, step, view = self.inputs
+        _, when, view = self.inputs
+        measured = when if isinstance(when, When) else When(0)
         chosen = settle(view if isinstance(view, UnitView) else UnitView(), sample)
         mono = self.look.mono
         field = sample.units[sample.fields.index(chosen.field), chosen.layer].astype(np.float32)  # (N, H)
@@ -107,13 +123,21 @@ class ActivationsPanel(Panel):
             rows += self._map(sample.text, field, chosen, width)
         if plan.legend:
             rows.append(self._legend(values, chosen, width))
-        layers = sample.units.shape[1]
-        right = f"step {step:,} · T {sample.temperature:g}"
-        room = width - 6 - len(self.heading)
-        full = f"layer {chosen.layer + 1}/{layers} · {NAMES.get(chosen.field, chosen.field)} · unit {chosen.unit}"
-        short = f"layer {chosen.layer + 1} · {chosen.field} · unit {chosen.unit}"
-        text = longest(room, full, short, f"L{chosen.layer + 1} {chosen.field} {chosen.unit}")
-        return Painted(rows, self.title(text), (Span(right, Style(fg=self.look.palette.faint)),))
+        title = self.title(self._chosen(chosen, sample.units.shape[1], width - len(f"step {measured.step:,}")))
+        return Painted(rows, title, self.age(measured, title, width, f"T {sample.temperature:g}"))
+
+    def _chosen(self, chosen: UnitView, layers: int, room: int) -> str:
+        """Return what is shown of which unit, in the room that heading, step and frame leave."""
+        layer, field, unit = chosen.layer + 1, chosen.field, chosen.unit
+        return longest(
+            room - len(self.heading) - 1 - BESIDE,
+            f"layer {layer}/{layers} · {NAMES.get(field, field)} · unit {unit}",
+            f"layer {layer} · {NAMES.get(field, field)} · unit {unit}",
+            f"L{layer} · {NAMES.get(field, field)} · unit {unit}",
+            f"layer {layer} · {field} · unit {unit}",
+            f"L{layer} {field} unit {unit}",
+            f"L{layer} {field} {unit}",
+        )
 
     def _map(self, text: str, field: np.ndarray, chosen: UnitView, width: int) -> list[Row]:
         plan, palette, mono = self._layout, self.look.palette, self.look.mono

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from rnnscope.charts.axes import Axes
@@ -13,10 +11,9 @@ from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.events import Floats, Gradients
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import caption, longest
-from rnnscope.tui.snapshot import ClipData
-from rnnscope.tui.widgets.panel import Painted, Panel
+from rnnscope.tui.snapshot import ClipData, When
+from rnnscope.tui.widgets.panel import BESIDE, Painted, Panel
 
-NARROW = 44  # cells inside: below it the frame has room for the shortest words only
 _HOW = "nats, per sample, before clipping"
 _MEAN = "mean of log₁₀ over the batch, band 10–90%"
 CAPTIONS: dict[str, tuple[str, ...]] = {
@@ -60,9 +57,26 @@ def chart_series(
 
 
 class GradientPanel(Panel):
-    """Shows (Gradients | None, step measured at, "reach" | "total"), and ClipData on its frame."""
+    """Shows (Gradients | None, When, "reach" | "total"), and ClipData on its frame."""
 
-    heading: ClassVar[str] = "gradient through time"
+    heading = "gradient through time"
+    chips = ((("r",), "reach/total"),)
+    summary = (
+        "How strongly the loss of the last character, L_T, still depends on the memory h_t that the network had T−t "
+        "characters before it: the length ‖∂L_T/∂h_t‖ of that gradient as a power of ten, so that −3 means 0.001. By "
+        "the chain rule it is a product with one factor for each character in between, ∂L_T/∂h_t = ∂L_T/∂h_T · "
+        "∂h_T/∂h_T−1 · … · ∂h_t+1/∂h_t, and a product of many factors shrinks or grows exponentially. A line that "
+        "falls is a vanishing gradient: the network cannot learn that something so long ago mattered; a line that "
+        "rises is an exploding one."
+    )
+    details = (
+        "One line for each layer: the mean of the logarithm over the sequences of the batch; the band holds 80% of "
+        "them. Reach looks at the loss of the last character only, over the lag. Total looks at the losses of all "
+        "characters of the window together, over t: this curve is nearly flat even where the reach fades, because "
+        "every state has losses close to it. Both are measured before clipping. What is exactly zero, or too small "
+        "for the computer's numbers, lies on the line marked as floor. On the frame: how many of the last steps had a "
+        "gradient longer than the clipping threshold, and to what share of its length it was then cut on average."
+    )
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -70,10 +84,11 @@ class GradientPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curves of the kind chosen."""
-        gradients, step, kind = self.inputs if self.inputs else (None, 0, "reach")
+        gradients, when, kind = self.inputs if self.inputs else (None, When(0), "reach")
         kind = str(kind)
+        measured = when if isinstance(when, When) else When(0)
         norm = "‖∂L_T/∂h_t‖" if kind == "reach" else "‖∂L/∂h_t‖"
-        room = width - 6 - (8 if width < NARROW else 14)  # what `note` needs
+        room = width - BESIDE - len(f"step {measured.step:,}")
         heading = longest(room - len(norm) - 6, self.heading, "gradient", "grad")
         details = longest(room - len(heading) - 1, f"{kind} · log₁₀ {norm}", f"log₁₀{norm}", norm)
         title = self.title(details, heading=heading)
@@ -81,10 +96,8 @@ class GradientPanel(Panel):
             rows = self.waiting("waiting for the first measurement of the gradient …", width, height)
             return Painted(rows, title)
         rows = self._chart(gradients, kind, width, height - 1)
-        style = Style(fg=self.look.palette.faint)
-        at = f" · at step {step:,}"
-        rows.append(caption(width, style, *(text + end for text in CAPTIONS[kind] for end in (at, ""))))
-        return Painted(rows, title)
+        rows.append(caption(width, Style(fg=self.look.palette.faint), *CAPTIONS[kind]))
+        return Painted(rows, title, self.age(measured, title, width))
 
     def _chart(self, gradients: Gradients, kind: str, width: int, height: int) -> list[Row]:
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
@@ -117,9 +130,16 @@ class GradientPanel(Panel):
         clip = self.aside
         if not isinstance(clip, ClipData):
             return ()
-        text = f"{clip.rate:.0%} ×{clip.scale:.2f}".replace("×0.", "×.") if clip.rate > 0 else "0%"
+        rate, to = f"{clip.rate:.0%}", f"to ×{clip.scale:.2f} on average"
+        texts: tuple[str, ...]
         if clip.off:
-            text = "off"
-        if width >= NARROW or len(text) < 5:
-            text = f"clip {text}"
-        return (Span(text, Style(fg=self.look.palette.warn if clip.rate > 0 else None)),)
+            texts = ("clipping off",)
+        elif clip.rate > 0:
+            texts = (
+                f"clipped {rate} of the last {clip.steps} steps, {to}",
+                f"clip {rate} of {clip.steps} steps, ×{clip.scale:.2f}",
+            )
+        else:
+            texts = (f"clipped none of the last {clip.steps} steps", f"clip 0% of {clip.steps} steps")
+        colour = self.look.palette.warn if clip.rate > 0 else self.look.palette.faint
+        return (Span(longest(width - 4, *texts), Style(fg=colour)),)

@@ -1,9 +1,10 @@
-"""The last line of the screen: keys that matter now, each one also a button."""
+"""The last line of the screen: the screens there are, and the keys that do something now, each one also a button."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
 
 from textual import events
 from textual.strip import Strip
@@ -11,31 +12,34 @@ from textual.widget import Widget
 
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.charts.text import cells
-from rnnscope.tui.actions import ACTIONS
+from rnnscope.tui.actions import Chip, Group, in_groups, needs_worker
 from rnnscope.tui.look import Look
 from rnnscope.tui.strips import to_strip
 
-CALLS = {action.shown: action.call for action in ACTIONS}
-
-Chip: TypeAlias = tuple[tuple[str, ...], str]
-"""Keys as shown (one, or a pair that does opposite things), and the word beside them."""
-
-ALWAYS_LEFT: tuple[Chip, ...] = ((("space",), "pause"), ((".",), "step"), (("+", "-"), "lr"))
-ALWAYS_RIGHT: tuple[Chip, ...] = ((("?",), "help"), (("^p",), "all"), (("q",), "quit"))
-BY_PANEL: dict[str, tuple[Chip, ...]] = {
-    "loss": (
-        (("i", "o"), "zoom"), (("<", ">"), "move"), (("0",), "reset"), (("L",), "axis"), (("k", "K"), "smooth"),
-    ),
-    "gradient": ((("r",), "reach/total"),),
-    "activations": (
-        (("u", "U"), "unit"), (("y",), "layer"), (("v",), "value"), (("b",), "busiest"), (("n", "N"), "±10"),
-    ),
-    "sampling": ((("t", "T"), "temperature"),),
-}  # fmt: skip
-SOMETIMES: tuple[Chip, ...] = (
+PAUSE, GO_ON = "pause", "go on"
+FIRST: tuple[Chip, ...] = ((("space",), PAUSE), ((".",), "step"), (("+", "-"), "lr"))
+LATER: tuple[Chip, ...] = (
     (("f",), "enlarge"), (("z",), "freeze"), (("c",), "clip"), (("t", "T"), "temp"), (("u", "U"), "unit"),
     (("w",), "save"), (("p",), "picture"), (("d",), "theme"), (("r",), "reach/total"), (("i", "o"), "zoom"),
 )  # fmt: skip
+RIGHT: tuple[Chip, ...] = ((("?",), "help"), (("^p",), "all"), (("q",), "quit"))
+ONLY_WHILE_TRAINING = frozenset({"z"})  # of a run that has ended nothing moves that could be frozen
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What the line is made from.
+
+    groups: the actions of the screen; panel: chips of the panel that has the focus; working: a worker takes commands;
+    screens: (key, name) of all screens, at: the name of this one.
+    """
+
+    groups: tuple[Group, ...] = ()
+    panel: tuple[Chip, ...] = ()
+    working: bool = True
+    paused: bool = False
+    screens: tuple[tuple[str, str], ...] = ()
+    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,48 +51,83 @@ class Button:
     call: str
 
 
+@lru_cache(maxsize=16)
+def calls(groups: tuple[Group, ...]) -> dict[str, str]:
+    """Return what each key, as shown, runs."""
+    return {action.shown: action.call for action in in_groups(groups)}
+
+
+def chosen(footer: Footer, room: int) -> list[Chip]:
+    """Return the chips for the left end of a line: those that do something now, as many as fit, most needed first."""
+    known = calls(footer.groups)
+    left: list[Chip] = []
+    taken: set[tuple[str, ...]] = set()
+    for keys, word in (*FIRST, *footer.panel, *LATER):
+        if keys in taken or not all(key in known for key in keys):
+            continue
+        if not footer.working and (keys[0] in ONLY_WHILE_TRAINING or any(needs_worker(known[key]) for key in keys)):
+            continue
+        chip = keys, GO_ON if word == PAUSE and footer.paused else word
+        if _chip_width(chip) <= room:
+            left.append(chip)
+            taken.add(keys)
+            room -= _chip_width(chip)
+    return left
+
+
 def _chip_width(chip: Chip) -> int:
     return cells("/".join(chip[0])) + 1 + cells(chip[1]) + 2
 
 
-def chosen(panel: str, width: int) -> tuple[list[Chip], list[Chip]]:
-    """Return the chips for the left and the right end of a line: as many as fit, the most needed first."""
-    right = list(ALWAYS_RIGHT)
+Piece = tuple[str, bool, str]
+"""Text, whether it stands out, and what a click on it runs ("" nothing)."""
+
+
+def _of_chip(chip: Chip, known: dict[str, str]) -> Iterator[Piece]:
+    keys, word = chip
+    for i, key in enumerate(keys):
+        if i:
+            yield "/", False, ""
+        yield key, True, known[key]
+    yield f" {word}", False, known[keys[-1]]
+    yield "  ", False, ""
+
+
+def _of_screens(footer: Footer, room: int) -> Iterator[Piece]:
+    """Yield the screens, the one shown standing out; nothing where there is only one."""
+    if len(footer.screens) < 2:
+        return
+    brief = sum(cells(f"{key} {name}  ") for key, name in footer.screens) > room
+    for key, name in footer.screens:
+        here = name == footer.at
+        yield (key if brief and not here else f"{key} {name}"), here, f"app.show_screen('{name}')"
+        yield "  ", False, ""
+    yield "│ ", False, ""
+
+
+def line(footer: Footer, width: int, look: Look) -> tuple[Row, list[Button]]:
+    """Return the line of keys, and where its buttons are."""
+    palette, known = look.palette, calls(footer.groups)
+    loud = Style(fg=palette.accent, bg=palette.grid, bold=True)
+    plain = Style(fg=palette.foreground, bg=palette.grid)
+    right = [chip for chip in RIGHT if chip[0][0] in known]
     room = width - 1 - sum(map(_chip_width, right))
-    left: list[Chip] = []
-    taken: set[tuple[str, ...]] = set()
-    for chip in (*ALWAYS_LEFT, *BY_PANEL.get(panel, ()), *SOMETIMES):
-        if chip[0] not in taken and _chip_width(chip) <= room:
-            left.append(chip)
-            taken.add(chip[0])
-            room -= _chip_width(chip)
-    return left, right
-
-
-def line(panel: str, width: int, look: Look) -> tuple[Row, list[Button]]:
-    """Return the line of keys for the focused panel, and where its buttons are."""
-    key_style = Style(fg=look.palette.accent, bg=look.palette.grid, bold=True)
-    word_style = Style(fg=look.palette.foreground, bg=look.palette.grid)
-    left, right = chosen(panel, width)
-    gap = width - 1 - sum(map(_chip_width, (*left, *right)))
-    spans: list[Span] = [Span(" ", word_style)]
+    pieces: list[Piece] = [(" ", False, ""), *_of_screens(footer, room // 2)]
+    room -= sum(cells(text) for text, _, _ in pieces) - 1
+    left = chosen(footer, room)
+    for chip in left:
+        pieces += _of_chip(chip, known)
+    pieces.append((" " * max(room - sum(map(_chip_width, left)), 0), False, ""))
+    for chip in right:
+        pieces += _of_chip(chip, known)
+    spans: list[Span] = []
     buttons: list[Button] = []
-    at = 1
-    for chips, space in ((left, max(gap, 0)), (right, 0)):
-        for keys, word in chips:
-            for i, key in enumerate(keys):
-                if i:
-                    spans.append(Span("/", word_style))
-                    at += 1
-                last = i == len(keys) - 1
-                end = at + cells(key) + (1 + cells(word) if last else 0)
-                buttons.append(Button(at, end, CALLS[key]))
-                spans.append(Span(key, key_style))
-                at += cells(key)
-            spans.append(Span(f" {word}  ", word_style))
-            at += cells(word) + 3
-        spans.append(Span(" " * space, word_style))
-        at += space
+    at = 0
+    for text, stands_out, call in pieces:
+        spans.append(Span(text, loud if stands_out else plain))
+        if call:
+            buttons.append(Button(at, at + cells(text), call))
+        at += cells(text)
     return tuple(spans), buttons
 
 
@@ -97,20 +136,20 @@ class KeyLine(Widget):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.look = Look()
-        self.panel = ""
+        self._look = Look()
+        self._footer = Footer()
         self._buttons: list[Button] = []
 
-    def show(self, panel: str, look: Look) -> None:
-        """Show the keys that matter while `panel` has the focus."""
-        if (panel, look) != (self.panel, self.look):
-            self.panel, self.look = panel, look
+    def show(self, footer: Footer, look: Look) -> None:
+        """Show the keys that do something now."""
+        if (footer, look) != (self._footer, self._look):
+            self._footer, self._look = footer, look
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Return the line (textual's line API)."""
-        row, self._buttons = line(self.panel, self.size.width, self.look)
-        return to_strip(row, self.size.width, self.look.palette)
+        row, self._buttons = line(self._footer, self.size.width, self._look)
+        return to_strip(row, self.size.width, self._look.palette)
 
     async def on_click(self, event: events.Click) -> None:
         """Run the action of the key that was clicked."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +96,24 @@ def chart_series(data: LossData, smoothed: Floats, label: str, palette: Palette)
 class LossPanel(Panel):
     """Shows (LossData | None, LossView)."""
 
-    heading: ClassVar[str] = "loss"
+    heading = "loss"
+    chips = (
+        (("i", "o"), "zoom"), (("<", ">"), "move"), (("0",), "reset"), (("L",), "axis"), (("k", "K"), "smooth"),
+    )  # fmt: skip
+    summary = (
+        "How surprised the network is by the next character: L = −(1/N) Σ ln p(true next character), the mean over N "
+        "characters, in nats (1 nat = 1.44 bits). Whoever guesses blindly among V characters has ln V, whoever knows "
+        "the text by heart has 0. The faint line is the training text, the bold one the same smoothed, and the dots "
+        "are the validation text, which is never trained on: when they stop falling while the line goes on down, the "
+        "network has begun to memorise (overfitting)."
+    )
+    details = (
+        "Faint: the loss of each training step, on the batch of characters it has just seen. Bold: the mean of "
+        "all steps so far, the weight of a step that lies d steps back being exp(−d/τ); τ is fixed in steps, only in "
+        "the first steps it is smaller, an eighth of the steps so far, so that the line does not lag. Thin upright "
+        "marks: moments when somebody changed a setting. The axis is fixed: it begins at 1 nat, or at 0 as soon as "
+        "any loss was lower, and ends above ln V; its ends are written in the title."
+    )
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the loss over the steps chosen."""

@@ -1,4 +1,4 @@
-"""The lines under the header when something is wrong."""
+"""The lines under the header when something is wrong, or when a key could do nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from rnnscope.tui.strips import to_strip
 ROWS = 9  # at most, of which the reason takes what it needs and the log the rest
 
 
-def notice_rows(lines: tuple[str, ...], columns: int, look: Look, rows: int = ROWS) -> list[Row]:
-    """Return at most `rows` rows: all of the reason (the first line), and as much of the log's end as there is room.
+def notice_rows(lines: tuple[str, ...], remark: str, columns: int, look: Look, rows: int = ROWS) -> list[Row]:
+    """Return at most `rows` rows: all of the reason (the first line) and of the remark, and between them as much of
+    the log's end as there is room.
 
     Text is made printable and wrapped to `columns` cells.
     """
-    if not lines or columns < 4:
+    if not (lines or remark) or columns < 4:
         return []
-    reason, log = _wrapped(lines[0], columns - 2), [row for line in lines[1:] for row in _wrapped(line, columns - 2)]
-    log = log[max(len(log) - max(rows - len(reason), 0), 0) :]
-    loud = Style(fg=look.palette.bad, bold=True)
-    quiet = Style(fg=look.palette.faint)
-    styled = [(text, loud) for text in reason] + [(text, quiet) for text in log]
+    room, palette = columns - 2, look.palette
+    reason, said = (_wrapped(text, room) if text else [] for text in ((*lines, "")[0], remark))
+    log = [row for line in lines[1:] for row in _wrapped(line, room)]
+    log = log[max(len(log) - max(rows - len(reason) - len(said), 0), 0) :]
+    loud, quiet, aside = Style(fg=palette.bad, bold=True), Style(fg=palette.faint), Style(fg=palette.warn, bold=True)
+    styled = [(text, style) for texts, style in ((reason, loud), (log, quiet), (said, aside)) for text in texts]
     made: list[Row] = [(Span(" "), Span(text, style)) for text, style in styled]
     return made
 
@@ -34,16 +36,19 @@ def _wrapped(text: str, columns: int) -> list[str]:
 
 
 class Notice(Widget):
-    """What went wrong: the reason, and the last lines of the worker's log. Takes no room while all is well."""
+    """What went wrong: the reason, and the last lines of the worker's log; and why a key did nothing.
+
+    Takes no room while all is well.
+    """
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._look = Look()
         self._rows: list[Row] = []
 
-    def show(self, lines: tuple[str, ...], look: Look, columns: int, rows: int) -> None:
-        """Show `lines`, the first as the reason, in `columns` cells and at most a quarter of the screen's `rows`."""
-        made = notice_rows(lines, columns, look, max(min(rows // 4, ROWS), 3))
+    def show(self, lines: tuple[str, ...], remark: str, look: Look, columns: int, rows: int) -> None:
+        """Show `lines`, the first as the reason, in `columns` cells and about a quarter of the screen's `rows`."""
+        made = notice_rows(lines, remark, columns, look, max(min(rows // 4, ROWS), 3))
         if (made, look) == (self._rows, self._look):
             return
         taller = len(made) != len(self._rows)

@@ -11,26 +11,35 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from rnnscope.charts.spans import PLAIN, Row, Span, Style
-from rnnscope.charts.text import shorten
-from rnnscope.tui.frame import framed, upper_edge
+from rnnscope.charts.spans import width as row_width
+from rnnscope.charts.text import cells, shorten
+from rnnscope.tui.actions import Chip
+from rnnscope.tui.frame import Middle, lower_edge, sides, upper_edge
 from rnnscope.tui.look import Look
+from rnnscope.tui.snapshot import When
 from rnnscope.tui.strips import to_strip, to_strips
+
+BESIDE = 6  # cells of an upper edge that belong to neither title: the spaces around them, and a bit of line
 
 
 def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
-    """Whether every input is the very same object, or an equal number or word."""
+    """Whether every input is the very same object, or an equal number, word or step."""
     return len(new) == len(old) and all(
-        a is b or (isinstance(a, int | float | str) and a == b) for a, b in zip(new, old, strict=True)
+        a is b or (isinstance(a, int | float | str | When) and a == b) for a, b in zip(new, old, strict=True)
     )
 
 
 @dataclass(frozen=True)
 class Painted:
-    """The inside of a panel and the two titles on its frame: what it shows, and its most important number."""
+    """The inside of a panel and the titles on its frame: what it shows, and its newest number or how old it is.
+
+    middle: where a panel of two halves has its right half, and the title of that.
+    """
 
     rows: list[Row]
     left: Row
     right: Row = ()
+    middle: Middle | None = None
 
 
 class Panel(Widget, can_focus=True):
@@ -38,9 +47,15 @@ class Panel(Widget, can_focus=True):
 
     Subclasses draw `self.inputs` in `paint` (everything in it is immutable, so it is compared by identity), and may
     write `self.aside` on the frame in `note`: a number that changes far more often than the drawing does.
+
+    heading: its name; chips: the keys shown in the last line while it has the focus; summary: what it shows and the
+    formula of it, in three sentences for a student; details: everything else that one might ask about it.
     """
 
     heading: ClassVar[str] = ""
+    chips: ClassVar[tuple[Chip, ...]] = ()
+    summary: ClassVar[str] = ""
+    details: ClassVar[str] = ""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -61,16 +76,17 @@ class Panel(Widget, can_focus=True):
         elif aside != self.aside:
             self.aside = aside
             if self._painted is not None and self._drawn_for is not None:
-                columns, _, focused = self._drawn_for
-                self._strips[0] = to_strip(self._edge(self._painted, columns, focused), columns, look.palette)
-                self.refresh(Region(0, 0, columns, 1))
+                columns, height, focused = self._drawn_for
+                if self._strips and height >= 3:
+                    self._strips[-1] = to_strip(self._lower(columns, focused), columns, look.palette)
+                    self.refresh(Region(0, height - 1, columns, 1))
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the inside, `width` x `height` cells."""
         raise NotImplementedError
 
     def note(self, width: int) -> Row:
-        """Return what `aside` looks like on the frame of a panel `width` cells wide inside."""
+        """Return what `aside` looks like on the lower edge of a frame that is `width` cells wide inside."""
         return ()
 
     def render_line(self, y: int) -> Strip:
@@ -91,13 +107,12 @@ class Panel(Widget, can_focus=True):
             self.paints += 1
         painted, focused = self._painted, self.has_focus
         body = painted.rows[: height - 2] + [()] * (height - 2 - len(painted.rows))
-        rows = framed(body, painted.left, (), width, palette, focused=focused)
-        rows[0] = self._edge(painted, width, focused)
+        upper = upper_edge(painted.left, painted.right, width, palette, focused=focused, middle=painted.middle)
+        rows = [upper, *sides(body, width, palette, focused=focused), self._lower(width, focused)]
         return to_strips(rows, width, height, palette)
 
-    def _edge(self, painted: Painted, columns: int, focused: bool) -> Row:
-        right = self.note(columns - 2) or painted.right
-        return upper_edge(painted.left, right, columns, self.look.palette, focused=focused)
+    def _lower(self, columns: int, focused: bool) -> Row:
+        return lower_edge(self.note(columns - 2), columns, self.look.palette, focused=focused)
 
     async def on_click(self, event: events.Click) -> None:
         """Enlarge on a double click (a single one already moves the focus here)."""
@@ -117,6 +132,18 @@ class Panel(Widget, can_focus=True):
         text = shorten(text, width)
         line: Row = (Span(" " * ((width - len(text)) // 2)), Span(text, Style(fg=self.look.palette.faint)))
         return [()] * ((height - 1) // 2) + [line]
+
+    def age(self, when: When, left: Row, width: int, *more: str) -> Row:
+        """Return when it was measured, for the right end of a title with `left` at its other end; loud when old.
+
+        As fully as there is room on a panel `width` cells wide inside: with the words of `more` first.
+        """
+        step = f"step {when.step:,}"
+        texts = (f"still from {step}", f"old: {step}") if when.old else tuple(f"{step} · {words}" for words in more)
+        room = width - row_width(left) - BESIDE
+        fitting = next((text for text in (*texts, step) if cells(text) <= room), "")
+        colour = self.look.palette.warn if when.old else self.look.palette.faint
+        return (Span(fitting, Style(fg=colour, bold=when.old)),) if fitting else ()
 
     def title(self, *details: str, heading: str = "") -> Row:
         """Return the panel's name (or `heading`, where that is too long) and what it shows, as a left title."""

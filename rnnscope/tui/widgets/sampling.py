@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from itertools import zip_longest
-from typing import ClassVar
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
 from rnnscope.charts.series import HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style, fit
-from rnnscope.charts.text import wrap
+from rnnscope.charts.text import cells, wrap
 from rnnscope.recording.events import Comparison, Floats
 from rnnscope.tui.captions import caption, longest
 from rnnscope.tui.ranges import round_up
+from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
 
 NLL_TOP = 8.0  # nats: p = 0.0003; the axis grows in visible steps beyond it
+WIDE = 40  # cells: from here on the lines in the charts carry their names
 DISTANCE_TOP = 2.0  # relative: two unrelated states of equal length lie about sqrt(2) apart
 
 
@@ -40,9 +42,24 @@ def side_by_side(left: list[Row], right: list[Row], width: int, separator: Span)
 
 
 class SamplingPanel(Panel):
-    """Shows (Comparison | None, step compared at)."""
+    """Shows (Comparison | None, When)."""
 
-    heading: ClassVar[str] = "teacher forcing │ free running"
+    heading = "teacher forcing │ free running"
+    chips = ((("t", "T"), "temperature"),)
+    summary = (
+        "Both sides begin with the same true text; then, left, the network goes on reading the truth (teacher forcing, "
+        "as it is trained) and each character is coloured by the probability p that it had given it, while, right, it "
+        "reads the characters that it draws itself (free running, as it is used), with probabilities softmax(logits/T) "
+        "at temperature T. Lower left, the surprise at each true character: nll_t = −ln p(x_t). Lower right, how far "
+        "the two memories have come apart, ‖h_t − h′_t‖ / ‖h_t‖; the dashed line is the same distance between "
+        "unrelated pieces of text, so a curve that has reached it has forgotten that both began alike."
+    )
+    details = (
+        "Where the two texts first differ is marked in both of them and by the upright line in the charts: up to "
+        "there both memories are the same and their distance is 0. From then on the network may wander into states "
+        "that no true text ever led it to, and every mistake is its next input (exposure bias). A low temperature "
+        "makes it choose the likeliest characters, a high one lets it gamble; T = 1 is what it has learnt."
+    )
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -50,9 +67,10 @@ class SamplingPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw both texts, and under them loss and distance by position."""
-        comparison, step = self.inputs if self.inputs else (None, 0)
+        comparison, when = self.inputs if self.inputs else (None, When(0))
         if not isinstance(comparison, Comparison):
             return Painted(self.waiting("waiting for the first comparison …", width, height), self.title())
+        measured = when if isinstance(when, When) else When(0)
         palette = self.look.palette
         faint = Style(fg=palette.faint)
         parts = first_difference(comparison.truth, comparison.free)
@@ -63,21 +81,35 @@ class SamplingPanel(Panel):
         longest_text = max(comparison.truth, comparison.free, key=len)
         lines = len(wrap(self._shown(comparison.prefix, half) + longest_text, half))
         text_rows, below = share_rows(height - 1 - has_legend, lines)
-        heads = [caption(half, faint, "reads the truth, coloured by p given to it", "truth, coloured by p", "truth")]
-        own = f"reads its own text, T {comparison.temperature:g}"
-        free_heads = [caption(other, faint, f"{own}, coloured by p", own, f"its own, T {comparison.temperature:g}")]
         forced = self._text(comparison.prefix, comparison.truth, comparison.probability, half, text_rows, parts)
         free = self._text(comparison.prefix, comparison.free, comparison.free_probability, other, text_rows, parts)
-        rows = side_by_side(heads + forced, free_heads + free, width, separator)
+        forced_head, free_head = self._heads(comparison.temperature, half, other)
+        rows = side_by_side([forced_head, *forced], [free_head, *free], width, separator)
         if below:
             left, right = self._charts(comparison, parts, half, other, below)
             rows += side_by_side(left, right, width, separator)
         if has_legend:
             bar = legend(0, 1, min(30, width), "sequential", palette=palette, mono=self.look.mono, label="p =")
-            mark = "first difference marked" if parts is not None else "no difference"
-            rows.append(fit((*bar, Span("   " + mark, faint)), width))
-        note = longest(width - len(self.heading) - 8, f"step {step:,} · validation text", f"step {step:,}")
-        return Painted(rows, self.title(), (Span(note, faint),) if note else ())
+            mark = Span("first difference marked" if parts is not None else "no difference", faint)
+            rows.append(fit((*bar, Span("   "), mark), width))
+        return self._titled(rows, measured, half, width)
+
+    def _heads(self, temperature: float, left: int, right: int) -> tuple[Row, Row]:
+        """Return the line above each text: what is read there, and what the colours mean."""
+        faint = Style(fg=self.look.palette.faint)
+        own = f"reads its own text, T {temperature:g}"
+        return (
+            caption(left, faint, "reads the truth, coloured by p given to it", "truth, coloured by p", "truth"),
+            caption(right, faint, f"{own}, coloured by p", own, f"its own, T {temperature:g}"),
+        )
+
+    def _titled(self, rows: list[Row], when: When, half: int, width: int) -> Painted:
+        """Put a title on each half, the right one where its half begins, and the step at the end."""
+        bold = Style(fg=self.look.palette.accent, bold=True)
+        left: Row = (Span(longest(half - 3, "teacher forcing", "forced"), bold),)
+        right: Row = (Span(longest(width - half - 5, "free running", "free"), bold),)
+        taken: Row = (Span(" " * (half - 1)), *right, Span("  "))
+        return Painted(rows, left, self.age(when, taken, width, "validation text"), (half, right))
 
     @staticmethod
     def _shown(prefix: str, width: int) -> str:
@@ -103,33 +135,44 @@ class SamplingPanel(Panel):
         palette, mono = self.look.palette, self.look.mono
         faint = Style(fg=palette.faint)
         nll, distance = (np.asarray(a, dtype=np.float64) for a in (comparison.nll, comparison.distance))
-        position = np.arange(1, len(nll) + 1, dtype=np.float64)
         self._nll_top = grown(self._nll_top, nll)
         self._distance_top = grown(self._distance_top, np.append(distance, comparison.reference))
-        mark: list[Series] = [] if parts is None else [VMark(parts + 1, palette.accent)]
-        finite = nll[np.isfinite(nll)]
-        mean = float(finite.mean()) if len(finite) else float("nan")
         end = float(max(len(nll), 2))
-        losses = line_chart(
-            [*mark, Line(position, nll, palette.lines[0])],
-            Axes(x_range=(1, end), y_range=(0, self._nll_top), x_integer=True), left, height, palette, mono,
-        )  # fmt: skip
-        place = np.arange(1, len(distance) + 1, dtype=np.float64)
-        reference = HLine(comparison.reference, palette.lines[1], "unrelated" if right >= 30 else "")
-        distances = line_chart(
-            [*mark, reference, Line(place, distance, palette.lines[0])],
-            Axes(x_range=(1, end), y_range=(0, self._distance_top), x_integer=True), right, height, palette, mono,
-        )  # fmt: skip
-        value, ref, ratio = f"{mean:.2f}", f"{comparison.reference:.2f}", "‖h−h′‖/‖h‖"
+
+        def chart(values: Floats, top: float, width: int, *under: Series) -> list[Row]:
+            name = "first difference" if width >= WIDE else ""
+            mark = () if parts is None else (VMark(parts + 1, palette.accent, name),)
+            place = np.arange(1, len(values) + 1, dtype=np.float64)
+            axes = Axes(x_range=(1, end), y_range=(0, top), x_integer=True, y_integer=top > DISTANCE_TOP)
+            return line_chart(
+                [*mark, *under, Line(place, values, palette.lines[0])], axes, width, height, palette, mono
+            )
+
+        finite = nll[np.isfinite(nll)]
+        mean = f"{finite.mean() if len(finite) else math.nan:.2f}"
         over = caption(
-            left, faint, f"nll of the truth by position, nats · mean {value}", f"nll in nats · mean {value}",
-            f"nll {value}",
-        )  # fmt: skip
-        also = caption(
-            right, faint, f"distance of states {ratio} · unrelated texts {ref}", f"{ratio} · unrelated {ref}",
-            f"{ratio} {ref}", ratio,
-        )  # fmt: skip
-        return [over, *losses], [also, *distances]
+            left,
+            faint,
+            f"nll of the truth by position, nats · mean {mean}",
+            f"nll in nats · mean {mean}",
+            f"nll {mean}",
+        )
+        reference = HLine(comparison.reference, palette.lines[1], "unrelated" if right >= WIDE else "")
+        distances = [self._distance_caption(comparison.reference, right)]
+        distances += chart(distance, self._distance_top, right, reference)
+        return [over, *chart(nll, self._nll_top, left)], distances
+
+    def _distance_caption(self, reference: float, width: int) -> Row:
+        """Return what the distance is, and the legend of the dashed line, in its colour."""
+        ratio, value = "‖h−h′‖/‖h‖", f"{reference:.2f}"
+        ways = (
+            (f"distance of states {ratio}", f"╌ unrelated texts {value}"),
+            (ratio, f"╌ unrelated {value}"),
+            (ratio, f"╌ {value}"),
+        )
+        what, line = next((way for way in ways if sum(map(cells, way)) + 2 <= width), ways[-1])
+        spans = (Span(f"{what}  ", Style(fg=self.look.palette.faint)), Span(line, Style(fg=self.look.palette.lines[1])))
+        return fit(spans, width)
 
 
 def share_rows(room: int, lines: int) -> tuple[int, int]:
