@@ -110,8 +110,9 @@ def _missing_link(path: Path) -> UserError:
 
 
 def _missing(name: str, path: Path) -> UserError:
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, beside, n=2)
+    beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    stems = difflib.get_close_matches(path.stem, {entry.stem for entry in beside}, n=2)  # ".txt" makes nothing alike
+    close = [entry.name for stem in stems for entry in beside if entry.stem == stem][:2]
     close_names = difflib.get_close_matches(path.name.removesuffix(".txt"), names(), n=1)
     near = [str(path.parent / entry) if path.parent != Path() else entry for entry in close] + close_names
     meant = f"did you mean {' or '.join(near)}? Otherwise give" if near else "give"

@@ -1,4 +1,4 @@
-"""A folder to work in, a small trained run to damage, and no worker left behind."""
+"""A folder to work in, a small trained run to damage, ways to be refused, and no worker left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from rnnscope.cli import main
 from rnnscope.recording import lock
+from tests.e2e.refusals import Refuse, as_nobody, check_line, contents
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -70,3 +73,40 @@ def run(here: Path, trained: Path) -> Path:
     """Return a copy of the trained run in the folder to work in, as `run`."""
     shutil.copytree(trained, here / "run")
     return here / "run"
+
+
+@pytest.fixture(params=["headless", "screen"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """Both ways to start: stdout a file, or a terminal (where no worker and no screen may start)."""
+    if request.param == "screen":
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setattr("rnnscope.launch.spawn_worker", lambda folder: pytest.fail("a worker was started"))
+    return str(request.param)
+
+
+@pytest.fixture
+def refuse(here: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Return a function that runs a command line and checks that it is refused; it returns the message."""
+
+    def refused(*arguments: object, nobody: bool = False) -> str:
+        before = contents(here)
+        capsys.readouterr()
+        with as_nobody() if nobody else contextlib.nullcontext():
+            code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert code == 2, err
+        assert out == ""
+        assert contents(here) == before
+        return check_line(err)
+
+    return refused
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Return a folder that everybody may look into (pytest's own belong to one user)."""
+    folder = Path(tempfile.mkdtemp(prefix="rnnscope-test-"))
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)

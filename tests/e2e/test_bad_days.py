@@ -21,7 +21,7 @@ from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import run_info
 from rnnscope.saved import saved_steps
 from tests.e2e.conftest import SMALL
-from tests.e2e.test_bad_input import check_line
+from tests.e2e.refusals import check_line
 
 PATIENCE = 60.0
 MANY = ["--steps", "1000000"]
