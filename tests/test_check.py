@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rnnscope.check import available_memory, check, check_memory, estimated_bytes, parameters
+from rnnscope.check import check, check_memory, estimated_bytes, parameters
 from rnnscope.config import Config, ModelConfig, RunConfig
 from rnnscope.errors import UserError
 from rnnscope.model import CharRNN
@@ -21,8 +21,9 @@ def changed(section: str, **values: Any) -> Config:
     return dataclasses.replace(Config(), **{section: dataclasses.replace(getattr(Config(), section), **values)})
 
 
-def test_the_defaults_are_fine() -> None:
+def test_the_defaults_are_fine_and_need_little_memory() -> None:
     check(Config(), 100)
+    assert estimated_bytes(Config(), 100) < 100e6
 
 
 @pytest.mark.parametrize(
@@ -31,19 +32,19 @@ def test_the_defaults_are_fine() -> None:
         ("model", "layers", [0, -1]),
         ("model", "hidden", [0, -5]),
         ("model", "embedding", [0]),
-        ("model", "gain", [NAN, INF]),
+        ("model", "gain", [NAN, INF, -INF, 10**400]),
         ("model", "dropout", [-0.1, 1.0, NAN]),
         ("model", "recurrent_dropout", [1.5]),
         ("model", "forget_bias", [INF]),
         ("training", "batch", [0, -1]),
         ("training", "bptt", [0]),
-        ("training", "lr", [0.0, -1.0, NAN, INF]),
+        ("training", "lr", [0.0, -1.0, NAN, INF, 10**400]),
         ("training", "lr_decay", [0.0, 1.5, NAN]),
         ("training", "lr_decay_every", [0]),
         ("training", "momentum", [-1.0, 2.0]),
         ("training", "weight_decay", [-1.0]),
         ("training", "clip", [0.0, -1.0, NAN, INF]),
-        ("training", "steps", [-1]),
+        ("training", "steps", [-1, 10**400]),
         ("training", "epochs", [-0.5, NAN]),
         ("training", "minutes", [-1.0]),
         ("training", "validate_every", [-1]),
@@ -51,11 +52,14 @@ def test_the_defaults_are_fine() -> None:
         ("probes", "gradients_every", [-1]),
         ("probes", "lyapunov_every", [-1]),
         ("training", "spike", [-0.5, float("nan")]),
-        ("probes", "sample_length", [0]),
+        ("probes", "triangle_every", [-1]),
+        ("probes", "sample_length", [0, 10_001]),
+        ("probes", "compare_length", [0, 10_001]),
         ("probes", "temperature", [-1.0, NAN]),
         ("probes", "probe_budget", [-0.1, 1.1, NAN]),
         ("probes", "recording_budget", [-1.0]),
         ("run", "threads", [0, 100_000]),
+        ("run", "run", [""]),
         ("run", "checkpoint_every", [-1]),
         ("text", "first", [0, -1]),
         ("text", "length", [0]),
@@ -67,6 +71,20 @@ def test_impossible_values(section: str, name: str, values: list[Any]) -> None:
             check(changed(section, **{name: value}))
         assert "--" + name.replace("_", "-") in str(found.value)
         assert "\n" not in str(found.value)
+
+
+def test_names_that_no_file_can_have() -> None:
+    for nowhere in (changed("run", run="a\0b"), changed("text", glob="*\0"), Config(texts=("play", "a\0b"))):
+        with pytest.raises(UserError, match="zero byte"):
+            check(nowhere)
+    with pytest.raises(UserError, match="name is empty"):
+        check(Config(texts=("play", "")))
+
+
+def test_the_longest_sample_is_allowed() -> None:
+    check(changed("probes", sample_length=10_000, compare_length=10_000))
+    with pytest.raises(UserError, match="--sample-length 10001: must be between 1 and 10,000"):
+        check(changed("probes", sample_length=10_001))
 
 
 def test_an_unknown_cell_gets_a_hint() -> None:
@@ -96,13 +114,26 @@ def test_parameters_are_counted_as_the_model_has_them(cell: str, one_hot: bool) 
 
 
 def test_absurd_sizes_are_refused_before_anything_is_allocated() -> None:
-    with pytest.raises(UserError, match=r"needs about [\d,.]+ GB of memory"):
+    with pytest.raises(UserError, match=r"needs about [\d,.]+ GB of memory .* lower --hidden, --layers or --embedding"):
         check(changed("model", hidden=10_000_000), 65)
-    with pytest.raises(UserError, match="--batch"):
+    with pytest.raises(UserError, match="lower --batch, --bptt, --hidden or --layers"):
         check(changed("training", batch=10**9), 65)
     on_gpu = dataclasses.replace(changed("model", hidden=10_000_000), run=RunConfig(device="cuda"))
     with pytest.raises(UserError, match=r"needs about [\d,.]+ GB of memory"):  # weights are drawn on the CPU
         check(on_gpu, 65)
+    many = changed("training", batch=10**9)
+    check(dataclasses.replace(many, run=RunConfig(device="cuda")), 65)  # its windows are in the GPU's own memory
+    with pytest.raises(UserError, match="lower --batch"):
+        check(dataclasses.replace(many, run=RunConfig(device="mps")), 65)  # which has the machine's
+
+
+def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = estimated_bytes(Config(), 65)
+    monkeypatch.setattr("rnnscope.memory.group_memory", lambda: needed)
+    check(Config(), 65)
+    monkeypatch.setattr("rnnscope.memory.group_memory", lambda: needed - 1)
+    with pytest.raises(UserError, match=r"GB of memory and .* are free; lower"):
+        check(Config(), 65)
 
 
 def test_the_estimate_is_of_the_right_size() -> None:
@@ -114,5 +145,4 @@ def test_the_estimate_is_of_the_right_size() -> None:
     check_memory(config, 65, exact * 2)
     with pytest.raises(UserError):
         check_memory(config, 65, exact // 2)
-    assert available_memory() > 0
     assert torch.float32.itemsize == 4
