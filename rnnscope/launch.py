@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rnnscope
 from rnnscope.charts.text import printable
 from rnnscope.check import check
 from rnnscope.config import Config, to_dict
@@ -25,6 +24,9 @@ from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import find_run, next_name, request_stop
 from rnnscope.recording.writer import Writer
 from rnnscope.saved import check_checkpoint, saved_steps, weights_name
+from rnnscope.spawning import own_python, spawn_worker
+
+__all__ = ["defaults", "prepare_new", "prepare_resume", "spawn_worker", "stop"]
 
 FIXED: dict[str, tuple[str, ...]] = {
     "training": ("batch", "bptt", "optimizer"),
@@ -222,26 +224,6 @@ class ProgressLine:
         """Leave the line as it was found, for whatever is told next."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def own_python(code: str, *arguments: str) -> list[str]:
-    """Return the command that runs `code` in a Python of its own, with this very package and `arguments` in sys.argv.
-
-    -P keeps the current folder, a person's, out of the search: a random.py or torch.py there would be taken for the
-    true one. This package is found by its path, wherever it lies, and nothing that lies beside it.
-    """
-    package = Path(rnnscope.__file__).resolve().parents[1]
-    first = "import sys; sys.path.insert(0, sys.argv.pop(1)); import rnnscope; del sys.path[0]"
-    return [sys.executable, "-P", "-c", f"{first}\n{code}", str(package), *arguments]
-
-
-def spawn_worker(folder: Path) -> subprocess.Popen[bytes]:
-    """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log."""
-    with (folder / "worker.log").open("ab") as log:
-        return subprocess.Popen(
-            own_python("from rnnscope.worker import main; sys.exit(main(sys.argv[1:]))", str(folder)),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
 
 
 def stop(folder: Path) -> str:

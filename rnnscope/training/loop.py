@@ -227,6 +227,15 @@ class Trainer:
         weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         return Snapshot(self.step, weights, copy.deepcopy(self._state(None)))
 
+    def save_snapshot(self, folder: Path, snapshot: Snapshot, more: dict[str, Any] | None = None) -> str:
+        """Write a snapshot as `save` would have written it then; return the weights' file name."""
+        here = self.snapshot()
+        self.restore(snapshot)
+        try:
+            return self.save(folder, more)
+        finally:
+            self.restore(here)
+
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this trainer, which stays as it is."""
         self.model.load_state_dict(snapshot.weights)

@@ -1,0 +1,92 @@
+"""A fork: a second run that starts from where this one is, with one setting changed and the same seed.
+
+It is a run folder of its own that names its parent and the step. Everything that decides how training goes on is
+copied, so an unchanged fork stays equal to its parent, bit for bit (CPU, same versions and threads).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from rnnscope.check import check
+from rnnscope.config import Config
+from rnnscope.errors import UserError
+from rnnscope.recording.writer import Writer
+from rnnscope.training.loop import Trainer
+
+SETTINGS = ("lr", "lr_decay", "clip", "clip_by", "bptt", "momentum", "weight_decay", "steps")
+"""What a fork can change: nothing that the saved weights or the optimiser's memory depend on."""
+
+NAME = re.compile(r"[\w.+-]{1,100}")
+
+
+def changed(config: Config, setting: str, value: str) -> Config:
+    """Return the configuration with one training option changed; `setting` as the flag is named.
+
+    Raises:
+        UserError: not an option that a fork can change, or a value that cannot work.
+    """
+    if not setting:
+        return config
+    name = setting.lstrip("-").replace("-", "_")
+    if name not in SETTINGS:
+        raise UserError(f"a fork can change {', '.join(SETTINGS)}; not {setting!r}")
+    training = dataclasses.replace(config.training, **{name: _parsed(name, value)})
+    new = dataclasses.replace(config, training=training)
+    check(new)
+    return new
+
+
+def _parsed(name: str, value: str) -> Any:
+    """Return `value` in the type of the option's default."""
+    if name == "clip_by":
+        if value not in ("norm", "value"):
+            raise UserError(f"--clip-by {value}: use norm or value")
+        return value
+    if name == "clip" and value == "none":
+        return value
+    whole = name in ("bptt", "steps")
+    try:
+        return int(value) if whole else float(value)
+    except ValueError as error:
+        raise UserError(f"--{name.replace('_', '-')} {value}: must be a {'whole ' if whole else ''}number") from error
+
+
+def fork(trainer: Trainer, parent: Path, name: str, setting: str, value: str, kept: dict[str, Any]) -> Path:
+    """Create the fork's folder beside `parent`, ready for a worker; return it.
+
+    kept: what the session keeps in a checkpoint. The trainer is as it was afterwards.
+
+    Raises:
+        UserError: a name or setting that cannot be; the folder exists or cannot be written. Nothing is left.
+        RunFailed: the disk is full.
+    """
+    if name and not NAME.fullmatch(name):
+        raise UserError(f"{name!r} is no name for a run: use letters, digits, dots, dashes")
+    config = changed(trainer.config, setting, value)
+    bptt = config.training.bptt
+    # The windows' length is part of the data position: it is changed there, as a live change would be.
+    config = dataclasses.replace(
+        config, training=dataclasses.replace(config.training, bptt=trainer.config.training.bptt)
+    )
+    folder = parent.with_name(name) if name else _free_name(parent)
+    writer = Writer.create(folder, config, {"parent": {"run": str(parent), "step": trainer.step, "setting": setting}})
+    writer.close()
+    here = trainer.snapshot()
+    try:
+        if setting and bptt != trainer.config.training.bptt:
+            trainer.set_bptt(bptt)
+        trainer.save(folder, kept)
+    finally:
+        trainer.restore(here)
+    return folder
+
+
+def _free_name(parent: Path) -> Path:
+    number = 1
+    while (folder := parent.with_name(f"{parent.name}-fork-{number}")).exists():
+        number += 1
+    return folder

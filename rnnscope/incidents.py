@@ -1,0 +1,79 @@
+"""What the worker does when an update blows up: look at it once more, say what broke first, and freeze."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rnnscope.probes import incident
+from rnnscope.recording import events as e
+from rnnscope.training.blackbox import EVERY, KEPT, BlackBox
+from rnnscope.training.loop import Update, Window
+from rnnscope.training.spikes import SpikeDetector
+
+if TYPE_CHECKING:
+    from rnnscope.worker import Session
+
+APART = EVERY * KEPT
+"""Updates between two incidents that are looked into: where every update is bad, the first one tells."""
+
+
+class Incidents:
+    """Watches the updates of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.box = BlackBox(session.trainer)
+        self._spikes = SpikeDetector(session.config.training.spike)
+        self._last: int | None = None
+        self.seconds = 0.0  # that snapshots took since last asked
+
+    def before_update(self) -> None:
+        """Call before the window is drawn."""
+        began = time.perf_counter()
+        self.box.watch()
+        self.seconds += time.perf_counter() - began
+
+    def changed(self) -> None:
+        """Somebody changed how the next update is made."""
+        self.box.mark()
+        self._spikes.reset()
+
+    def after_update(self, update: Update, window: Window) -> None:
+        """Record what broke this update, if anything did; at a spike freeze training, if the run asks for it."""
+        spike = update.finite and self._spikes.spike(update.loss)
+        if update.finite and not spike:
+            return
+        if self._last is None or not 0 <= update.step - self._last < APART:
+            self._last = update.step
+            self._record(update, window)
+        session = self._session
+        if spike and session.config.training.on_spike == "freeze" and session.observer is None:
+            session.paused, session.allowance = True, 0
+            told = f"the loss rose to {update.loss:.3g} at step {update.step}: look, then go on or rewind"
+            session.status(e.PAUSED, told)
+
+    def _record(self, update: Update, window: Window) -> None:
+        """Make the update's pass once more, with the weights and the text it had, and keep a way back."""
+        session, trainer, oldest = self._session, self._session.trainer, self.box.oldest()
+        if oldest is None:
+            return
+        after = trainer.snapshot()
+        try:
+            if update.applied:  # what is not finite is not applied: the weights are still those it was made with
+                self.box.rewind(update.step - 1)
+            found = incident.measure(
+                trainer.model, window.x, window.y, window.state, loss=update.loss, grad_norm=update.grad_norm,
+                rewind_to=oldest.step, decode=trainer.corpus.vocabulary.decode,
+            )  # fmt: skip
+        finally:
+            trainer.restore(after)
+        session.keep(oldest)
+        session.event(found, update.step)
+
+    def rewind(self, step: int) -> bool:
+        """Bring the trainer back to `step` from memory; False if that is too far back."""
+        if self.box.rewind(step) is None:
+            return False
+        self._last = None
+        return True

@@ -1,0 +1,36 @@
+"""Starting a worker, and other Pythons of our own, as processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import rnnscope
+from rnnscope.recording.codec import to_json
+from rnnscope.recording.commands import Command
+
+
+def own_python(code: str, *arguments: str) -> list[str]:
+    """Return the command that runs `code` in a Python of its own, with this very package and `arguments` in sys.argv.
+
+    -P keeps the current folder, a person's, out of the search: a random.py or torch.py there would be taken for the
+    true one. This package is found by its path, wherever it lies, and nothing that lies beside it.
+    """
+    package = Path(rnnscope.__file__).resolve().parents[1]
+    first = "import sys; sys.path.insert(0, sys.argv.pop(1)); import rnnscope; del sys.path[0]"
+    return [sys.executable, "-P", "-c", f"{first}\n{code}", str(package), *arguments]
+
+
+def spawn_worker(folder: Path, first: Command | None = None) -> subprocess.Popen[bytes]:
+    """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log.
+
+    first: a command that it obeys before it trains, as a rewind of a run that has ended.
+    """
+    asked = [] if first is None else [first.kind, to_json(dataclasses.asdict(first))]
+    with (folder / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            own_python("from rnnscope.worker import main; sys.exit(main(sys.argv[1:]))", str(folder), *asked),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip

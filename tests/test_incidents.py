@@ -1,0 +1,178 @@
+"""The black box in a session: what broke an update is recorded, and what happened can happen again, or not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rnnscope.config import Config
+from rnnscope.errors import EXIT_FAILED, EXIT_OK
+from rnnscope.recording import commands as c
+from rnnscope.recording import events as e
+from rnnscope.recording.lab_events import Incident
+from rnnscope.recording.mailbox import Sender
+from rnnscope.recording.reader import Reader
+from rnnscope.recording.writer import Writer
+from rnnscope.saved import resumable_steps
+from rnnscope.training.loop import Trainer
+from rnnscope.worker import Session
+from tests.test_worker import Recorder, config, run
+
+EXPLODING: dict[str, Any] = {"optimizer": "sgd", "lr": 3e4, "clip": "none", "spike": 0.0, "steps": 60}
+
+
+def exploding(**model: Any) -> Config:
+    return config(training=EXPLODING, model={"cell": "relu", "hidden": 16, "init": "gaussian", "gain": 1.6, **model})
+
+
+def resume(folder: Path, first: c.Command) -> tuple[int, Recorder]:
+    recorder = Recorder()
+    return Session(folder, observer=recorder, first=first).run(), recorder
+
+
+def test_an_explosion_is_looked_into_and_happens_again_after_a_rewind(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    code, first = run(folder, exploding())
+    assert code == EXIT_FAILED
+    (found,) = first.of(Incident)
+    bad = first.rows[-1]
+    assert not (math.isfinite(bad.loss) and math.isfinite(bad.grad_norm))
+    assert found.reason in ("inf", "nan")
+    assert found.explanation
+    assert len(found.text) == 12
+    assert found.rewind_to in resumable_steps(folder)
+    code, again = resume(folder, c.Rewind(found.rewind_to))
+    assert code == EXIT_FAILED
+    pairs = zip(again.rows, first.rows[found.rewind_to :], strict=True)
+    assert all(a.step == b.step and (a.loss == b.loss or math.isnan(a.loss)) for a, b in pairs)
+    (twice,) = again.of(Incident)
+    assert (twice.quantity, twice.layer, twice.t, twice.phase) == (found.quantity, found.layer, found.t, found.phase)
+    with Reader(folder) as reader:
+        columns = reader.scalars()
+    assert columns.step.tolist() == list(range(1, bad.step + 1))  # a new segment of the same run
+
+
+def test_a_rewind_with_a_lower_rate_and_clipping_learns(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    _, first = run(folder, exploding())
+    (found,) = first.of(Incident)
+    code, after = resume(folder, c.Rewind(found.rewind_to, factor=1e-6, clip=1.0))
+    assert code == EXIT_OK
+    assert after.rows[-1].step == 60
+    assert all(math.isfinite(row.loss) for row in after.rows)
+    assert after.rows[0].lr == pytest.approx(3e-2)
+    assert after.rows[0].grad_norm_clipped <= 1.0
+    (settings, *_) = [event for event in after.of(e.Settings) if event.why == "rewind"]
+    assert (settings.clip, settings.lr_scale) == (1.0, pytest.approx(1e-6))
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, step: int, change: Any) -> None:
+    """Change the weights just before update number `step`, as a fault of the machine would."""
+    update = Trainer.update
+
+    def faulty(self: Trainer, *arguments: Any) -> Any:
+        if self.step + 1 == step:
+            with torch.no_grad():
+                change(self.model)
+        return update(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "update", faulty)
+
+
+def nan_in_a_weight(model: Any) -> None:
+    model.layers[1].weight_ih_l0[0, 0] = math.nan
+
+
+def inf_in_the_embedding(model: Any) -> None:
+    model.embedding.weight[3, 1] = math.inf
+
+
+@pytest.mark.parametrize(
+    ("change", "parameter", "layer"),
+    [(nan_in_a_weight, "layers.1.weight_ih_l0", 1), (inf_in_the_embedding, "embedding.weight", None)],
+)
+def test_what_was_planted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, parameter: str, layer: int | None
+) -> None:
+    trainer = exploding()
+    settings = dataclasses.replace(trainer, training=dataclasses.replace(trainer.training, lr=1e-3))
+    plant(monkeypatch, 9, change)
+    code, told = run(tmp_path / "run", settings)
+    assert code == EXIT_FAILED
+    (found,) = told.of(Incident)
+    assert (found.parameter, found.layer, found.phase) == (parameter, layer, "forward")
+    assert told.rows[-1].step == 9
+
+
+def test_one_incident_where_every_update_is_bad(tmp_path: Path) -> None:
+    settings = exploding()
+    going_on = dataclasses.replace(settings, training=dataclasses.replace(settings.training, on_divergence="continue"))
+    code, told = run(tmp_path / "run", going_on)
+    assert code == EXIT_OK
+    assert len(told.of(Incident)) == 1
+
+
+class Frozen:
+    """A session without an observer, in a thread: it freezes at a spike and waits for someone."""
+
+    def __init__(self, folder: Path, settings: Config) -> None:
+        Writer.create(folder, settings, {}).close()
+        self.folder, self.code = folder, -1
+        self.session = Session(folder)
+        self._signals = self.session._signals
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self.code = self.session.run()
+
+    def until(self, state: str) -> None:
+        end = time.monotonic() + 60
+        with Reader(self.folder) as reader:
+            while time.monotonic() < end:
+                newest = reader.newest("status")
+                if newest is not None and isinstance(newest.event, e.Status) and newest.event.state == state:
+                    return
+                time.sleep(0.02)
+        raise AssertionError(f"never {state}")
+
+    def ask(self, command: c.Command) -> None:
+        sender, end = Sender(self.folder), time.monotonic() + 30
+        number = sender.send(command)
+        while (answer := sender.answer(number)) is None and time.monotonic() < end:
+            time.sleep(0.02)
+        assert answer is not None
+        assert answer.done, answer.reason
+
+
+def test_a_spike_freezes_training_until_someone_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import contextlib
+
+    monkeypatch.setattr(Session, "_signals", lambda self: contextlib.nullcontext())  # only a main thread has them
+    settings = config(training={"spike": 2.0, "steps": 400, "validate_every": 0, "clip": 5.0}, model={"dropout": 0.0})
+    frozen = Frozen(tmp_path / "run", settings)
+    plant(monkeypatch, 40, lambda model: model.decoder.weight.mul_(300.0))
+    frozen.thread.start()
+    frozen.until(e.PAUSED)
+    with Reader(frozen.folder) as reader:
+        found = reader.newest("incident")
+        before = reader.newest_step()
+    assert found is not None
+    assert before is not None
+    assert isinstance(found.event, Incident)
+    assert (found.event.reason, found.step, before.step) == ("spike", 40, 40)
+    assert found.event.rewind_to == 0
+    frozen.ask(c.Rewind(30))
+    frozen.ask(c.Stop())
+    frozen.thread.join(60)
+    assert frozen.code == EXIT_OK
+    with Reader(frozen.folder) as reader:
+        assert reader.newest("settings") is not None
+        kept = [one.event.why for one in reader.history("checkpoint") if isinstance(one.event, e.Checkpoint)]
+    assert "last" in kept
