@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import http.server
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rnnscope import launch
-from rnnscope.config import Config, RunConfig
+from rnnscope.config import Config, ModelConfig, RunConfig, TextConfig, TrainingConfig
 from rnnscope.corpus import catalogue
 from rnnscope.errors import UserError
+from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.runs import run_info
 
 
 @pytest.fixture
@@ -73,7 +77,6 @@ def test_a_built_in_text_is_not_generated_before_the_screen_opens(tmp_path: Path
 
 def trained(tmp_path: Path, **training: object) -> Config:
     """Train a small run for two steps; return its configuration."""
-    from rnnscope.config import ModelConfig, TextConfig, TrainingConfig
     from rnnscope.worker import Session
 
     settings = Config(
@@ -101,3 +104,53 @@ def test_a_new_budget_replaces_the_old_ones(tmp_path: Path) -> None:
     launch.prepare_resume(tmp_path / "run", longer)
     with Reader(tmp_path / "run") as reader:
         assert (reader.config.training.steps, reader.config.training.minutes) == (4, None)
+
+
+def test_a_worker_that_generates_a_long_text_stops_when_told(tmp_path: Path) -> None:
+    """Two minutes of work; to stop waits for 15 s at most."""
+    settings = dataclasses.replace(config(tmp_path, "code"), text=TextConfig(length=500_000_000))
+    folder = launch.prepare_new(settings, headless=False)
+    worker = launch.spawn_worker(folder)
+    try:
+        deadline = time.monotonic() + 60
+        while not live(folder):
+            assert time.monotonic() < deadline, (folder / "worker.log").read_text()
+            time.sleep(0.01)
+        assert launch.stop(folder).startswith(f"stopped {folder}")
+        assert worker.wait(15) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    assert run_info(folder).state == "stopped"
+    assert "before it began" in run_info(folder).detail
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_preparation_is_shown_once_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = launch.ProgressLine()
+    line("reading notes.txt", 0.5)
+    line.erase()
+    assert capsys.readouterr().err == ""
+    line("fetching notes", None)
+    assert capsys.readouterr().err.endswith("fetching notes")
+    monkeypatch.setattr(launch, "PATIENCE", -1.0)
+    line = launch.ProgressLine()
+    line("reading no\x1btes.txt", 0.5)
+    shown = capsys.readouterr().err
+    assert shown.endswith("reading no␛tes.txt  50%")
+    line.erase()
+    assert capsys.readouterr().err == "\r\x1b[K"
+
+
+def test_what_is_refused_leaves_no_progress_on_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("RNNSCOPE_TEXTS_URL", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(UserError):
+        launch.prepare_new(config(tmp_path, "sherlock"), headless=True)
+    shown = capsys.readouterr().err
+    assert "fetching sherlock" in shown
+    assert shown.endswith("\r\x1b[K")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import re
@@ -142,8 +143,11 @@ def request_stop(folder: Path, wait: float = 15.0) -> None:
     deadline = time.monotonic() + wait
     while lock.live(folder):
         answer = sender.answer(id)
-        if answer is not None and not answer.done and answer.step is not None:
-            raise RunFailed(f"{folder.name} refused to stop: {answer.reason}")
+        if answer is not None and not answer.done:
+            if answer.step is not None:
+                raise RunFailed(f"{folder.name} refused to stop: {answer.reason}")
+            with contextlib.suppress(UserError):  # nobody there by now: it has let go
+                id = sender.send(Stop())  # the first came before the worker had opened its mailbox
         if time.monotonic() > deadline:
             raise RunFailed(f"{folder.name} has not stopped after {wait:g} s ({lock.holder(folder)}): see worker.log")
         time.sleep(0.02)

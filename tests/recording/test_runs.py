@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from rnnscope.errors import RunFailed, UserError
 from rnnscope.recording import lock
 from rnnscope.recording.commands import Stop
 from rnnscope.recording.events import FINISHED, TRAINING, Status
+from rnnscope.recording.lock import Lock
+from rnnscope.recording.mailbox import Mailbox
 from rnnscope.recording.runs import find_run, list_runs, next_name, request_stop
 from rnnscope.recording.state import INTERRUPTED
 from rnnscope.recording.writer import Writer
@@ -131,6 +136,31 @@ def test_stopping(tmp_path: Path) -> None:
     assert not lock.live(folder)
     worker.join()
     assert list_runs(tmp_path)[0].state == "stopped"
+
+
+def test_stopping_a_worker_that_only_begins(tmp_path: Path) -> None:
+    """It holds the run but refuses what came before it had opened its mailbox: it is asked again."""
+    folder = tmp_path / "run"
+    Writer.create(folder, Config()).close()
+    held = Lock.acquire(folder)
+    asking = threading.Thread(target=request_stop, args=(folder, 20.0))
+    asking.start()
+    deadline = time.monotonic() + 10
+    with contextlib.closing(sqlite3.connect(folder / "commands.db", isolation_level=None)) as connection:
+        while not connection.execute("SELECT count(*) FROM commands").fetchone()[0]:
+            assert time.monotonic() < deadline
+    mailbox = Mailbox(folder)
+    try:
+        while not (taken := mailbox.take()):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert isinstance(taken[0].command, Stop)
+        mailbox.answer(taken[0].id, 0, True, "")
+    finally:
+        mailbox.close()
+        held.release()
+        asking.join(30)
+    assert not asking.is_alive()
 
 
 def test_a_worker_that_does_not_stop(tmp_path: Path) -> None:
