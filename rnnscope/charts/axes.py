@@ -23,8 +23,8 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Axes:
     """The scale of a chart, fixed by the caller: nothing drawn on it ever changes it.
 
-    log_y: y_range and all y values are linear numbers, drawn on a logarithmic scale; a y_range that does not start
-    above zero then starts six decades under its end. Ticks left None are chosen by `nice_ticks` and `log_ticks`.
+    log_y, log_x: the range and all values are linear numbers, drawn on a logarithmic scale; a range that does not
+    start above zero then starts six decades under its end. Ticks left None are chosen by `nice_ticks` and `log_ticks`.
     """
 
     x_label: str = ""
@@ -32,6 +32,7 @@ class Axes:
     x_range: Range = (0.0, 1.0)
     y_range: Range = (0.0, 1.0)
     log_y: bool = False
+    log_x: bool = False
     x_integer: bool = False
     y_integer: bool = False
     x_ticks: Sequence[float] | None = None
@@ -174,7 +175,7 @@ def make_frame(axes: Axes, width: int, height: int, header: bool) -> Frame:
     label = max((cells(t) for t in y_ticks.values()), default=0)
     left = label + 1 if width >= label + 10 and footer else 0
     columns = max(width - left, 0)
-    x = make_scale(axes.x_range, False, columns, 2)
+    x = make_scale(axes.x_range, axes.log_x, columns, 2)
     return Frame(width, height, left, top, footer, x, y, _x_ticks(axes, x), y_ticks if left else {})
 
 
@@ -196,11 +197,14 @@ def _x_ticks(axes: Axes, scale: Scale) -> dict[int, str]:
     if scale.cells < 6:
         return {}
     count = max(2, min(scale.cells // 10, 12))
-    ticks = (
-        axes.x_ticks if axes.x_ticks is not None else nice_ticks(scale.low, scale.high, count, integer=axes.x_integer)
-    )
-    ticks = [t for t in ticks if math.isfinite(t)]
-    return _place(scale, ticks, tick_labels(ticks))
+    if axes.x_ticks is not None:
+        ticks = list(axes.x_ticks)
+    elif scale.log:
+        ticks = log_ticks(10.0**scale.low, 10.0**scale.high, count)
+    else:
+        ticks = nice_ticks(scale.low, scale.high, count, integer=axes.x_integer)
+    ticks = [t for t in ticks if math.isfinite(t) and (t > 0 or not scale.log)]
+    return _place(scale, ticks, power_labels(ticks) if scale.log else tick_labels(ticks))
 
 
 def _place(scale: Scale, ticks: Sequence[float], labels: Sequence[str]) -> dict[int, str]:

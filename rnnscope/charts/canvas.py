@@ -15,9 +15,9 @@ from rnnscope.charts.spans import PLAIN, RGB, Row, Style, fit, join
 from rnnscope.charts.text import cell_width, cells, printable, shorten
 
 MONO_SHARE = 0.125  # without colour, a cell is shaded when a band covers at least so much of it
-BAND_SHARE = 0.36  # how much of a band's colour is mixed into the background
+BAND_SHARE = 0.22  # how much of a band's colour is mixed into the background
 FAINT_SHARE = 0.6  # how much of its colour a faint curve keeps
-THROUGH_SHARE = 0.4  # how much of its colour a dashed line leaves on the ground of a cell that a curve takes from it
+THROUGH_SHARE = 0.28  # how much of its colour a dashed line leaves on the ground of a cell that a curve takes from it
 ABOVE, BELOW = "▲", "▼"
 
 

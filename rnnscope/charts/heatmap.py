@@ -31,6 +31,7 @@ def heat_map(
     selected: int | None = None,
     half_blocks: bool = True,
     reduce: Literal["peak", "mean"] | None = None,
+    nan_is_missing: bool = False,
 ) -> list[Row]:
     """Draw values (rows, columns), row 0 on top, in `height` rows of `width` cells; one column of values a cell.
 
@@ -39,7 +40,8 @@ def heat_map(
     diverging ramp, so that a single strong unit is not averaged away) or to the mean (the default of a sequential one).
     A block with a NaN or an infinity shows as bad. Fewer leave the rest empty: nothing is stretched, so that
     columns stay under the characters that they belong to. row_labels: one per row of values, shown at the left as
-    far as there is a cell for each; `selected` marks the row of values with that index.
+    far as there is a cell for each; `selected` marks the row of values with that index. nan_is_missing: where a value
+    is NaN there is none, and nothing is drawn.
     """
     if width < 1 or height < 1:
         return fit_rows([], max(width, 0), max(height, 0))
@@ -52,6 +54,8 @@ def heat_map(
     row_edges = _edges(matrix.shape[0], height * per_cell)
     matrix = _reduce(_reduce(matrix, row_edges, 0, how), _edges(matrix.shape[1], width - left), 1, how)
     levels = ramp_levels(matrix, low, high)
+    if nan_is_missing:
+        levels[np.isnan(matrix)] = _EMPTY
     draw = _draw_glyphs if mono else _draw_halves if per_cell == 2 else _draw_whole
     rows = draw(levels, palette, ramp)
     if labels:
@@ -160,7 +164,7 @@ def _draw_codes(codes: NDArray[np.int64], palette: Palette, ramp: Ramp) -> list[
 
 
 def _draw_glyphs(levels: NDArray[np.int64], palette: Palette, ramp: Ramp) -> list[Row]:
-    glyphs = ramp_glyphs(ramp)
+    glyphs = (*ramp_glyphs(ramp), " ")  # the last one where there is no value
     return [(Span("".join(glyphs[level] for level in line)),) for line in levels.tolist()]
 
 

@@ -112,6 +112,7 @@ def _marked(line: Line, canvas: Canvas) -> tuple[Floats, Floats]:
         return x, y
     scale = canvas.frame.x
     between = scale.low + (np.arange(canvas.columns) + 0.5) / canvas.columns * (scale.high - scale.low)
+    between = 10.0**between if scale.log else between
     between = between[(between > x[0]) & (between < x[-1])]
     with np.errstate(invalid="ignore"):
         filled = np.interp(between, x, np.where(np.isfinite(y), y, np.nan))

@@ -84,3 +84,24 @@ def join(pieces: Iterable[tuple[str, Style]]) -> Row:
 def plain(rows: Iterable[Row]) -> str:
     """Return the characters of `rows` without style, one line each: what tests assert."""
     return "\n".join("".join(span.text for span in row) for row in rows)
+
+
+def overwrite(row: Row, column: int, text: str, style: Style) -> Row:
+    """Return `row` with `text` in its place from cell `column` on; what it covers half of becomes a space."""
+    end = column + cells(text)
+    whole = width(row)
+    left = fit(row, column)
+    right: list[Span] = []
+    at = 0
+    for span in row:
+        size = cells(span.text)
+        if at + size > end:
+            kept = span.text
+            while kept and at < end:
+                at += cells(kept[0])
+                kept = kept[1:]
+            right.append(Span(" " * (at - end if not right and at > end else 0) + kept, span.style))
+            at += cells(kept)
+        else:
+            at += size
+    return fit((*left, Span(text, style), *right), max(whole, end))

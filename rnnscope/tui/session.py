@@ -17,7 +17,7 @@ class Session:
     """One run as one person looks at it. Plain data, and what changes it; nothing here draws.
 
     newest: as read; shown: as displayed, which differs while the display is frozen. trouble: why the recording
-    cannot be read, remark: why the last key could do nothing, "" while there is nothing to say.
+    cannot be read, remark: why the last key could do nothing (lines), "" while there is nothing to say.
     screens: (key, name) of every screen there is.
     """
 
@@ -74,7 +74,7 @@ class Session:
             return "" if newest.live else f"{what}: the run is still starting, try again in a moment"
         why = f"{what}: the run is {newest.word}, nobody is there to do that"
         if newest.word in (FINISHED, STOPPED):
-            why += f". To train on: rnnscope train --resume {printable(str(self.folder))} --steps N"
+            why += f"\nto train on: rnnscope train --resume {printable(str(self.folder))} --steps N"
         return why
 
     @property

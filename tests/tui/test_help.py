@@ -25,7 +25,7 @@ async def test_help_explains_the_whole_screen_first(finished: Path) -> None:
         for formula in (
             "−(1/N) Σ ln p",
             "‖∂L_T/∂h_t‖",
-            "h_t = f(x_t, h_t−1)",
+            "h_t = f(x_t, h_(t−1))",
             "nll_t = −ln p(x_t)",
             "‖h_t − h′_t‖ / ‖h_t‖",
         ):

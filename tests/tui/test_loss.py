@@ -73,6 +73,16 @@ def test_the_axis_is_stated_and_changes_only_when_a_loss_leaves_it() -> None:
     assert "nats/char, 0 to 4.5" in drawn(low, LossView())
 
 
+@pytest.mark.parametrize("axis", ["linear", "log", "close"])
+@pytest.mark.parametrize("width", [30, 38, 48, 58, 98])
+def test_the_newest_loss_in_the_title_is_never_cut(width: int, axis: str) -> None:
+    panel = LossPanel(id="loss")
+    panel.inputs = (falling(100), LossView(axis=axis, span=50))  # type: ignore[arg-type]
+    number = plain([panel.paint(width, 12).right])
+    assert number.startswith("val 4.20")
+    assert "…" not in number
+
+
 def test_ticks_every_half_nat_where_rows_allow() -> None:
     ticks = [line.split("┤")[0] for line in drawn(falling(100), LossView(), height=20).split("\n") if "┤" in line]
     assert ticks == ["4.5", "4.0", "3.5", "3.0", "2.5", "2.0", "1.5", "1.0"]

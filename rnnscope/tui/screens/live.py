@@ -38,7 +38,7 @@ class LiveScreen(RunScreen):
 
     about = (
         "A recurrent network reads a text character by character; from its memory h and the character x it makes the "
-        "next memory, h_t = f(x_t, h_t-1), and from that the probability of each possible next character. Training "
+        "next memory, h_t = f(x_t, h_(t−1)), and from that the probability of each possible next character. Training "
         "changes the weights of f a little after each window of text, so that the true next character becomes more "
         "probable. The four panels show the same network at the same time: how well it guesses, how far back it can "
         "learn, what it keeps in mind, and what happens when it is left to its own devices."

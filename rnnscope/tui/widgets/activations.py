@@ -80,14 +80,14 @@ class ActivationsPanel(Panel):
     chips = ((("u", "U"), "unit"), (("y",), "layer"), (("v",), "value"), (("b",), "busiest"), (("n", "N"), "±10"))
     summary = (
         "A text that the network has just written, each character coloured by the value that one unit of its memory "
-        "had after reading it: h_t = f(x_t, h_t−1) is a list of numbers, most between −1 and 1, and all that the "
-        "network knows of what came before. Below it the same for many units at once: a row for each unit, a column for each "
-        "character. Look for a unit that is on inside quotation marks, that counts towards the end of a line, or that "
-        "knows a name in capitals."
+        "had after reading it: h_t = f(x_t, h_(t−1)) is a list of numbers, most between −1 and 1, and all that the "
+        "network knows of what came before. Below it the same for many units at once: a row for each unit, a column "
+        "for each character. Look for a unit that is on inside quotation marks, that counts towards the end of a "
+        "line, or that knows a name in capitals."
     )
     details = (
         "The scale never changes: −1 to 1 for states, 0 to 1 for gates. h is the output of a layer; c is the cell of "
-        "an LSTM, its long memory, c_t = f_t · c_t−1 + i_t · g_t; i, f, o (r, z) are the gates that write, keep and "
+        "an LSTM, its long memory, c_t = f_t · c_(t−1) + i_t · g_t; i, f, o (r, z) are the gates that write, keep and "
         "show it, g (n) is what is offered for writing. At first the unit is shown that varies most over the text; "
         "that one is usually not the easiest to explain. Click a row of the map to choose a unit; the mouse wheel "
         "walks through them."

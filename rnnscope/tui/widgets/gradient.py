@@ -65,7 +65,7 @@ class GradientPanel(Panel):
         "How strongly the loss of the last character, L_T, still depends on the memory h_t that the network had T−t "
         "characters before it: the length ‖∂L_T/∂h_t‖ of that gradient as a power of ten, so that −3 means 0.001. By "
         "the chain rule it is a product with one factor for each character in between, ∂L_T/∂h_t = ∂L_T/∂h_T · "
-        "∂h_T/∂h_T−1 · … · ∂h_t+1/∂h_t, and a product of many factors shrinks or grows exponentially. A line that "
+        "∂h_T/∂h_(T−1) · … · ∂h_(t+1)/∂h_t, and a product of many factors shrinks or grows exponentially. A line that "
         "falls is a vanishing gradient: the network cannot learn that something so long ago mattered; a line that "
         "rises is an exploding one."
     )

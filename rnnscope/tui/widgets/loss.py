@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 YOUTH = 8  # the smoothed line averages over at most an eighth of the steps so far
 REST_OF_LEGEND = len(" ─ train  ━   ● validation")  # cells
-ROOM_FOR_NUMBER = 19  # cells of the title: the heading, and the newest loss in its shortest form
+ROOM_FOR_NUMBER = 22  # cells of the title: the heading, and the newest loss in its shortest form
 
 
 def x_range(view: LossView, last: int) -> tuple[float, float]:
@@ -132,7 +132,9 @@ class LossPanel(Panel):
         rows = line_chart(chart_series(data, smoothed, label, palette), axes, width, height, palette, self.look.mono)
         scale = {"linear": "nats/char", "log": "nats/char, log", "close": "nats/char, close-up"}[view.axis]
         zoom = f" · zoom {view.span:,} steps" if view.span is not None else ""
-        text = longest(width - ROOM_FOR_NUMBER, f"{scale}, {ends[0]:g} to {ends[1]:g}{zoom}", f"{scale}{zoom}")
+        low, high = f"{ends[0]:g}", f"{ends[1]:g}"
+        ways = (f"{scale}, {low} to {high}{zoom}", f"{scale}, {low}–{high}{zoom}", f"{scale}{zoom}")
+        text = longest(width - ROOM_FOR_NUMBER, *ways)
         number = self._number(data, smoothed, width - 12 - len(text))
         return Painted(rows, self.title(text), number)
 

@@ -22,8 +22,9 @@ def notice_rows(lines: tuple[str, ...], remark: str, columns: int, look: Look, r
     if not (lines or remark) or columns < 4:
         return []
     room, palette = columns - 2, look.palette
-    reason, said = (_wrapped(text, room) if text else [] for text in ((*lines, "")[0], remark))
-    log = [row for line in lines[1:] for row in _wrapped(line, room)]
+    reason, log, said = (
+        [row for line in part for row in _wrapped(line, room)] for part in (lines[:1], lines[1:], remark.splitlines())
+    )
     log = log[max(len(log) - max(rows - len(reason) - len(said), 0), 0) :]
     loud, quiet, aside = Style(fg=palette.bad, bold=True), Style(fg=palette.faint), Style(fg=palette.warn, bold=True)
     styled = [(text, style) for texts, style in ((reason, loud), (log, quiet), (said, aside)) for text in texts]

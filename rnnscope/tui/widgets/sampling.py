@@ -97,10 +97,11 @@ class SamplingPanel(Panel):
     def _heads(self, temperature: float, left: int, right: int) -> tuple[Row, Row]:
         """Return the line above each text: what is read there, and what the colours mean."""
         faint = Style(fg=self.look.palette.faint)
+        by = "bolder with p" if self.look.mono else "coloured by p"
         own = f"reads its own text, T {temperature:g}"
         return (
-            caption(left, faint, "reads the truth, coloured by p given to it", "truth, coloured by p", "truth"),
-            caption(right, faint, f"{own}, coloured by p", own, f"its own, T {temperature:g}"),
+            caption(left, faint, f"reads the truth, {by} given to it", f"truth, {by}", "truth"),
+            caption(right, faint, f"{own}, {by}", own, f"its own, T {temperature:g}"),
         )
 
     def _titled(self, rows: list[Row], when: When, half: int, width: int) -> Painted:
