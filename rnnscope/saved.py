@@ -2,13 +2,20 @@
 
 `step-<n>.safetensors` holds the weights after n updates, `step-<n>.state.safetensors` what else a resumed run needs,
 `best.safetensors` the weights with the lowest validation loss so far.
+
+The thinning rule: of the weights at most `KEPT` are kept along the run: it is cut into at most so many stretches,
+--checkpoint-every times a power of two steps long, and the first weights of each stay. So those that are left lie
+evenly over the whole run, however long it is. The initial weights, the newest two, the best, and those that somebody
+asked for always stay. A training state is kept beside the newest two and those asked for alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -19,8 +26,12 @@ from rnnscope.errors import UserError
 from rnnscope.registry import CELLS
 
 WEIGHTS = re.compile(r"step-(\d+)\.safetensors")
+STATE = re.compile(r"step-(\d+)\.state\.safetensors")
+UNFINISHED = re.compile(r"\.(step-\d+|best)(\.state)?\.safetensors\.\d+\.tmp")
 BEST = "best.safetensors"
 OTHERWISE = "remove it, and the checkpoint before it is used"
+KEPT = 64
+"""Weights kept along a run, at most, besides those that always stay."""
 
 
 def weights_name(step: int) -> str:
@@ -33,11 +44,64 @@ def state_path(weights: Path) -> Path:
     return weights.with_name(weights.name.removesuffix(".safetensors") + ".state.safetensors")
 
 
+def weights_steps(folder: Path) -> list[int]:
+    """Return the steps of all weights in `folder`, with or without a training state beside them, oldest first."""
+    found = (WEIGHTS.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(match.group(1)) for match in found if match)
+
+
 def saved_steps(folder: Path) -> list[int]:
     """Return the steps of all whole checkpoints (weights and state) in `folder`, oldest first."""
-    found = (WEIGHTS.fullmatch(path.name) for path in folder.iterdir())
-    steps = sorted(int(match.group(1)) for match in found if match)
-    return [step for step in steps if state_path(folder / weights_name(step)).exists()]
+    return [step for step in weights_steps(folder) if state_path(folder / weights_name(step)).exists()]
+
+
+def resumable_steps(folder: Path) -> list[int]:
+    """Return `saved_steps`; none means a run that has not begun.
+
+    Raises:
+        UserError: there are weights, but their training states were removed: the run cannot go on.
+    """
+    steps = saved_steps(folder)
+    if not steps and weights_steps(folder):
+        newest = state_path(Path(weights_name(weights_steps(folder)[-1])))
+        raise UserError(f"{folder} has weights but no training state to go on from ({newest} is missing); start anew")
+    return steps
+
+
+def kept(steps: Collection[int], every: int, asked: Collection[int] = ()) -> set[int]:
+    """Return which of `steps` stay under the thinning rule. every: --checkpoint-every; asked: stay in any case."""
+    ordered = sorted(steps)
+    stretch = max(every, 1) / 1024  # finer than --checkpoint-every while there is room: sessions end anywhere
+    while ordered and ordered[-1] // stretch >= KEPT:
+        stretch *= 2
+    chosen = {step // stretch: step for step in reversed(ordered)}.values()  # the first of each stretch
+    return set(chosen).union(ordered[-2:], set(asked).intersection(ordered))
+
+
+def thin(folder: Path, every: int, asked: Collection[int] = ()) -> None:
+    """Remove what the thinning rule gives up, and what a killed worker left half written. For the run's worker alone.
+
+    The newest two whole checkpoints are never touched, so a worker killed at any moment in here leaves a run that goes
+    on; the next call removes the rest. A file that cannot be removed stays.
+    """
+    states = {*saved_steps(folder)[-2:], *asked}
+    weights = kept(weights_steps(folder), every, asked)
+    for path in list(folder.iterdir()):
+        surplus = UNFINISHED.fullmatch(path.name) is not None
+        for pattern, staying in ((STATE, states), (WEIGHTS, weights)):
+            match = pattern.fullmatch(path.name)
+            surplus = surplus or (match is not None and int(match.group(1)) not in staying)
+        if surplus:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def remove_after(folder: Path, step: int) -> None:
+    """Remove the checkpoints of later steps: a rewound run's other future. For the run's worker alone."""
+    for path in list(folder.iterdir()):
+        match = STATE.fullmatch(path.name) or WEIGHTS.fullmatch(path.name)
+        if match and int(match.group(1)) > step:
+            path.unlink(missing_ok=True)
 
 
 def check_checkpoint(weights: Path, model: ModelConfig, vocabulary_size: int) -> None:

@@ -7,12 +7,12 @@ person sees is read from what it records. `--headless` runs the same `Session` i
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -22,22 +22,28 @@ import numpy as np
 import torch
 
 from rnnscope import errors
+from rnnscope.building import build
+from rnnscope.clock import Stopwatch
 from rnnscope.config import Config
-from rnnscope.corpus import Corpus, check_windows, load
+from rnnscope.corpus import Corpus, load
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE, RunFailed, UserError
-from rnnscope.measuring import measure
-from rnnscope.model import resolve_kernel
-from rnnscope.probes.schedule import WINDOW, Schedule
+from rnnscope.forking import fork
+from rnnscope.incidents import Incidents
+from rnnscope.measuring import Measuring, warm_up
+from rnnscope.obey import obey
 from rnnscope.provenance import started, versions
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
+from rnnscope.recording.codec import to_json
+from rnnscope.recording.mailbox import decode_command
 from rnnscope.recording.writer import StepRow, Writer
-from rnnscope.registry import PROBES
+from rnnscope.saved import remove_after, resumable_steps, thin
+from rnnscope.spawning import spawn_worker
 from rnnscope.training import checkpoint
-from rnnscope.training.device import prepare, resolve_device, resolve_precision
-from rnnscope.training.loop import Trainer, Update, Window
+from rnnscope.training.loop import Snapshot, Trainer, Update
 
 IDLE = 0.01  # seconds between two looks for commands while paused
+ASKED = "asked_checkpoints"  # in the recording's meta
 COST_EVERY = 2.0  # seconds between two Cost events
 NICENESS = 5  # a detached worker gives way to the screen, so that keys are answered at once
 
@@ -62,12 +68,12 @@ class Observer(Protocol):
 class Session:
     """One worker's life on one run: from opening the recording to the last checkpoint."""
 
-    def __init__(self, folder: Path, *, observer: Observer | None = None) -> None:
-        self.folder, self.observer = folder, observer
+    def __init__(self, folder: Path, *, observer: Observer | None = None, first: c.Command | None = None) -> None:
+        """`first`: a command that is obeyed before training begins."""
+        self.folder, self.observer, self._first = folder, observer, first
         self.writer = Writer.open(folder)
         self.config: Config = self.writer.config
-        self.active = 0.0  # seconds of training, probes and validation; pauses left out
-        self.validation_seconds: deque[tuple[float, float]] = deque()
+        self.clock = Stopwatch()  # of training, probes and validation; pauses left out
         self.paused, self.allowance = False, 0
         self.stopping: str | None = None  # why, once asked to stop
         self.signal: int | None = None
@@ -75,7 +81,8 @@ class Session:
         self.temperature = self.config.probes.temperature
         self.reading = False  # the text: a signal then ends it at once
         self.validated = -1  # the step last validated
-        self.trainer: Trainer | None = None
+        self.asked: set[int] = set(self.writer.meta.get(ASKED, ()))  # steps of checkpoints that a person asked for
+        self._trainer: Trainer | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -83,13 +90,14 @@ class Session:
         """Train until the budget, a command, a signal, a divergence or a failure ends it; return the exit code."""
         try:
             with self._signals():
-                self._status(e.STARTING)
+                self.status(e.STARTING)
                 trainer = self._build()
-                self._status(e.TRAINING)
+                self._obey_first()
+                self.status(e.TRAINING)
                 self._loop(trainer)
                 return self._finish(trainer)
         except Stopped:
-            self._status(e.STOPPED, f"stopped before it began; rnnscope train --resume {self.folder}")
+            self.status(e.STOPPED, f"stopped before it began; rnnscope train --resume {self.folder}")
             return self._stopped_code()
         except UserError as error:
             return self._fail(str(error), EXIT_USAGE)
@@ -107,33 +115,22 @@ class Session:
                 self.writer.close()
 
     def _build(self) -> Trainer:
-        config = self.config
-        device = resolve_device(config.run.device)
-        prepare(config.run, device)
-        corpus = self._read_text()
-        check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
-        precision = resolve_precision(config.run.precision)
-        kernel = resolve_kernel(
-            config.run.kernel, config.model.cell, device.type,
-            recurrent_dropout=config.model.recurrent_dropout,
-            precision=precision,
-        )  # fmt: skip
+        config, corpus = self.config, self._read_text()
         kernels = self.writer.meta.get("kernels", {})
-        kernel = kernels.get(device.type, kernel)  # that of a run's beginning is kept: the other differs in last bits
-        trainer = self.trainer = Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
-        steps = checkpoint.saved_steps(self.folder)
+        trainer = self._trainer = build(config, corpus, kernels)
+        steps = resumable_steps(self.folder)
         if steps:
             self._take_up(trainer.load(self.folder / checkpoint.weights_name(steps[-1])))
             self.writer.begin_segment(trainer.step)
         self.writer.set_meta(vocabulary=corpus.vocabulary.to_json(), text=corpus.name, sha256=corpus.sha256)
-        self.writer.set_meta(versions=versions(), kernels={**kernels, device.type: kernel})
-        self._event(started(trainer, corpus, kernel, precision))
-        self._settings("")
-        self.schedule = Schedule(
-            {name: getattr(config.probes, entry.cadence) for name, entry in PROBES.items()}, config.probes.probe_budget
-        )
+        self.writer.set_meta(versions=versions(), kernels={**kernels, trainer.device.type: trainer.model.kernel})
+        self.event(started(trainer, corpus, trainer.model.kernel, trainer.model.precision))
+        self.settings("")
+        self.incidents = Incidents(self)
+        self.measuring = Measuring(trainer, config, self.clock, self.event, lambda: self.writer.flush(force=True))
         if not steps:
-            self._save("initial")
+            self.save("initial")
+        warm_up(trainer)
         return trainer
 
     def _read_text(self) -> Corpus:
@@ -158,7 +155,7 @@ class Session:
 
     def _take_up(self, kept: dict[str, Any]) -> None:
         """Go on with what the checkpoint says of this session's own settings."""
-        self.active = float(kept.get("seconds", 0.0))
+        self.clock = Stopwatch(float(kept.get("seconds", 0.0)))
         configured = self.config.probes.temperature
         if kept.get("configured", configured) == configured:  # else --resume came with another
             self.temperature = float(kept.get("temperature", configured))
@@ -166,9 +163,9 @@ class Session:
     def _loop(self, trainer: Trainer) -> None:
         total = trainer.total_steps
         minutes = self.config.training.minutes
-        last_cost = self.active
+        last_cost = self.clock.seconds
         while self.stopping is None and (total is None or trainer.step < total):
-            if minutes is not None and self.active >= minutes * 60:
+            if minutes is not None and self.clock.seconds >= minutes * 60:
                 break
             self._commands()
             self.writer.flush()
@@ -176,61 +173,62 @@ class Session:
                 time.sleep(IDLE)
                 continue
             if self.stopping is None:
-                began = time.perf_counter()
-                self._step(trainer)
-                self.active += time.perf_counter() - began
-                if self.active - last_cost >= COST_EVERY:
-                    last_cost = self.active
-                    self._cost()
+                with self.clock:
+                    self._step(trainer)
+                if self.clock.seconds - last_cost >= COST_EVERY:
+                    last_cost = self.clock.seconds
+                    self.measuring.record_cost()
 
     def _step(self, trainer: Trainer) -> None:
-        began = time.perf_counter()
         asked = self.allowance > 0
         self.allowance -= asked
-        window = trainer.next_window()
-        step = trainer.step + 1
-        names = list(self.schedule.cadences) if asked else self.schedule.due(step, self.active)
-        if "gradients" in names:
-            self._probe("gradients", window, step, asked)
-        update = trainer.update(window)
+        self.incidents.before_update()
+        window, step = trainer.next_window(), trainer.step + 1
+        before, after = self.measuring.due(window, step, asked)
+        for name in before:
+            self.measuring.take(name, step, self.temperature, asked)
+        update = self.measuring.update(window, after)
         row = StepRow(
             step=update.step, loss=update.loss, lr=update.lr, grad_norm=update.grad_norm,
-            grad_norm_clipped=update.grad_norm_clipped, epoch=update.epoch,
-            seconds=self.active + time.perf_counter() - began, chars=update.chars,
+            grad_norm_clipped=update.grad_norm_clipped, epoch=update.epoch, seconds=self.clock.seconds,
+            chars=update.chars,
         )  # fmt: skip
         self.writer.scalar(row)
         if self.observer:
             self.observer.updated(row)
+        self.incidents.after_update(update, window)
         if not update.finite:
             self._not_finite(update)
-        for name in names:
-            if name != "gradients" and self.stopping is None:
-                self._probe(name, window, step, asked)
+        for name in after:
+            if self.stopping is None:
+                self.measuring.take(name, step, self.temperature, asked)
         if self._every(step, self.config.training.validate_every) or step == 1:
             self._validate(trainer)
         if self._every(step, self.config.run.checkpoint_every):
-            self._save("every")
+            self.save("every")
         if asked and self.paused and self.allowance == 0 and self.stopping is None:
-            self._status(e.PAUSED)
+            self.status(e.PAUSED)
 
     @staticmethod
     def _every(step: int, every: int) -> bool:
         return every > 0 and step % every == 0
 
     def _finish(self, trainer: Trainer) -> int:
-        """Say how it ended and leave a checkpoint to go on from."""
+        """Leave a checkpoint to go on from, measure the end, and say how it ended."""
         if self.stopping is None and trainer.step not in (0, self.validated):
             self._validate(trainer)
-        self._save("last")
+        self.save("last")
+        ending = self.stopping
+        self.measuring.take_last(self.temperature, ending == e.STOPPED, lambda: self.stopping != ending)
         if self.signal is not None:
-            self._status(e.STOPPED, f"interrupted at step {trainer.step}; rnnscope train --resume {self.folder}")
+            self.status(e.STOPPED, f"interrupted at step {trainer.step}; rnnscope train --resume {self.folder}")
             return self._stopped_code()
         if self.stopping == e.DIVERGED:
             return EXIT_FAILED
         if self.stopping is not None:
-            self._status(e.STOPPED, f"stopped at step {trainer.step}; rnnscope train --resume {self.folder}")
+            self.status(e.STOPPED, f"stopped at step {trainer.step}; rnnscope train --resume {self.folder}")
         else:
-            self._status(e.FINISHED, f"finished {trainer.step} steps")
+            self.status(e.FINISHED, f"finished {trainer.step} steps")
         return EXIT_OK
 
     def _stopped_code(self) -> int:
@@ -241,17 +239,11 @@ class Session:
     def _fail(self, reason: str, code: int) -> int:
         print(f"rnnscope: {errors.one_line(reason)}", file=sys.stderr)
         with contextlib.suppress(RunFailed):  # a full disk cannot take the news either; worker.log and stderr have it
-            self._status(e.FAILED, reason)
+            self.status(e.FAILED, reason)
             self.writer.flush(force=True)
         return code
 
     # -- measuring -------------------------------------------------------------------------------------------------
-
-    def _probe(self, name: str, window: Window, step: int, asked: bool) -> None:
-        self.writer.flush(force=True)  # what follows is slow: a killed worker loses at most the last second
-        began = time.perf_counter()
-        self._event(measure(name, self._trainer, self.config, self.temperature, step, window), step)
-        self.schedule.took(name, time.perf_counter() - began, asked)
 
     def _validate(self, trainer: Trainer) -> None:
         self.writer.flush(force=True)
@@ -263,9 +255,9 @@ class Session:
         if best:
             trainer.best_validation = result.loss
             checkpoint.save_weights(trainer.model, self.folder / checkpoint.BEST)
-            self._event(e.Checkpoint(checkpoint.BEST, "best"))
-        self.validation_seconds.append((self.active, result.seconds))
-        self._event(e.Validation(result.loss, result.chars, result.seconds, best))
+            self.event(e.Checkpoint(checkpoint.BEST, "best"))
+        self.measuring.validating.add(self.clock.seconds, result.seconds)
+        self.event(e.Validation(result.loss, result.chars, result.seconds, best))
 
     def _told_to_stop(self) -> bool:
         """Whether to break off; answers commands and writes what is due, so that nobody waits for a validation."""
@@ -279,87 +271,98 @@ class Session:
             quantity, value = "gradient", update.grad_norm
         found = e.Diverged(quantity, str(value))
         if self.diverged is None:
-            self._event(found)
+            self.event(found)
         self.diverged = found
         if self.config.training.on_divergence == "halt":
             self.stopping = e.DIVERGED
             detail = f"{quantity} is {value} at step {update.step}; try a lower --lr, or --clip 1"
-            self._status(e.DIVERGED, detail)
+            self.status(e.DIVERGED, detail)
 
-    def _cost(self) -> None:
-        while self.validation_seconds and self.validation_seconds[0][0] < self.active - WINDOW:
-            self.validation_seconds.popleft()
-        share = sum(seconds for _, seconds in self.validation_seconds) / WINDOW
-        self._event(e.Cost(self.schedule.share(self.active), share, self.schedule.skipped))
-
-    def _save(self, why: str) -> None:
+    def save(self, why: str) -> None:
+        """Write a checkpoint (`why`: see the event), then remove those that the thinning rule gives up."""
         self.writer.flush(force=True)
-        kept = {"seconds": self.active, "temperature": self.temperature, "configured": self.config.probes.temperature}
-        name = self._trainer.save(self.folder, kept)
-        self._event(e.Checkpoint(name, why))
+        trainer = self.trainer
+        if why == "asked":
+            self.asked.add(trainer.step)
+            self.writer.set_meta(**{ASKED: sorted(self.asked)})
+        self.event(e.Checkpoint(trainer.save(self.folder, self._kept()), why))
+        thin(self.folder, self.config.run.checkpoint_every, self.asked)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot as a checkpoint that thinning leaves alone: the way back from an incident."""
+        self.asked.add(snapshot.step)
+        self.writer.set_meta(**{ASKED: sorted(self.asked)})
+        self.event(e.Checkpoint(self.trainer.save_snapshot(self.folder, snapshot, self._kept()), "incident"))
+
+    def rewind(self, step: int) -> None:
+        """Go back to `step`, or to the newest checkpoint before it, in a new segment. Raises UserError."""
+        trainer = self.trainer
+        if not 0 <= step <= trainer.step:
+            raise UserError(f"there is no step {step:,} to go back to")
+        if not self.incidents.rewind(step):
+            older = [saved for saved in resumable_steps(self.folder) if saved <= step]
+            if not older:
+                raise UserError(f"nothing is kept of step {step:,} or before")
+            trainer.load(self.folder / checkpoint.weights_name(older[-1]))
+        # In this order a worker killed in between leaves a run that resumes, from one branch or the other.
+        self.save("rewind")
+        remove_after(self.folder, trainer.step)
+        self.asked = {kept for kept in self.asked if kept <= trainer.step}
+        self.writer.begin_segment(trainer.step)
+        self.validated = -1
+
+    def fork(self, name: str, setting: str, value: str) -> Path:
+        """Start a second run from here; return its folder. Raises UserError, RunFailed."""
+        folder = fork(self.trainer, self.folder, name, setting, value, self._kept())
+        spawn_worker(folder)
+        return folder
 
     # -- commands --------------------------------------------------------------------------------------------------
 
+    def _obey_first(self) -> None:
+        if self._first is not None:
+            done, reason = obey(self, self._first)
+            arguments = to_json(dataclasses.asdict(self._first))
+            self.event(e.Intervention(self._first.kind, arguments, done, reason))
+
     def _commands(self) -> None:
         for number, command in self.writer.commands():
-            done, reason = self._obey(command)
-            self.writer.answer(number, self._trainer.step, done, reason)
-
-    def _obey(self, command: c.Command) -> tuple[bool, str]:
-        """Carry out one command between two steps; return whether it was done, and why not."""
-        trainer = self._trainer
-        match command:
-            case c.Pause() | c.Resume():
-                self.paused, self.allowance = isinstance(command, c.Pause), 0
-                self._status(e.PAUSED if self.paused else e.TRAINING)
-            case c.Advance(steps=steps):
-                if steps < 1:
-                    return False, "advance by at least one step"
-                self.paused, self.allowance = True, steps
-            case c.ScaleLearningRate(factor=factor):
-                if not (np.isfinite(factor) and factor > 0):
-                    return False, "the factor must be a positive number"
-                trainer.lr_scale *= factor
-                self._settings(command.kind)
-            case c.SetClip(threshold=threshold):
-                if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
-                    return False, "the threshold must be a positive number"
-                trainer.clip = threshold
-                self._settings(command.kind)
-            case c.SetTemperature(temperature=temperature):
-                if not (np.isfinite(temperature) and temperature >= 0):
-                    return False, "the temperature must be zero or a positive number"
-                self.temperature = temperature
-                self._settings(command.kind)
-                for name in ("sample", "comparison"):
-                    self._event(measure(name, trainer, self.config, self.temperature, trainer.step))
-            case c.Save():
-                self._save("asked")
-            case c.Stop():
-                self.stopping = e.STOPPED
-        return True, ""
+            self.writer.answer(number, self.trainer.step, *obey(self, command))
 
     # -- small things ----------------------------------------------------------------------------------------------
 
     @property
-    def _trainer(self) -> Trainer:
-        if self.trainer is None:
+    def trainer(self) -> Trainer:
+        """Model, optimiser and data position. Raises RuntimeError before they are there."""
+        if self._trainer is None:
             raise RuntimeError("no trainer yet")
-        return self.trainer
+        return self._trainer
 
-    def _event(self, event: e.Event, step: int | None = None) -> None:
-        at = step if step is not None else self.trainer.step if self.trainer else 0
+    def event(self, event: e.Event, step: int | None = None) -> None:
+        at = step if step is not None else self._trainer.step if self._trainer else 0
         self.writer.event(at, event)
         if self.observer:
             self.observer.recorded(at, event)
 
-    def _status(self, state: str, detail: str = "") -> None:
-        self._event(e.Status(state, detail))
+    def status(self, state: str, detail: str = "") -> None:
+        self.event(e.Status(state, detail))
         self.writer.flush(force=True)
 
-    def _settings(self, why: str) -> None:
-        trainer = self._trainer
-        self._event(e.Settings(trainer.lr_scale, trainer.clip, self.temperature, why))
+    def settings(self, why: str) -> None:
+        trainer = self.trainer
+        self.event(
+            e.Settings(trainer.lr_scale, trainer.clip, self.temperature, why, trainer.clip_by, trainer.batches.bptt)
+        )
+
+    def changed(self, why: str) -> None:
+        """Somebody changed how the next update is made: record it, and let no replay cross it."""
+        self.incidents.changed()
+        self.settings(why)
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the session itself."""
+        configured = self.config.probes.temperature
+        return {"seconds": self.clock.seconds, "temperature": self.temperature, "configured": configured}
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -382,14 +385,15 @@ class Session:
 
 def main(arguments: list[str]) -> int:
     """Train the run in the folder given, detached from any terminal."""
-    if len(arguments) != 1:
-        print("usage: python -m rnnscope.worker RUN_DIR", file=sys.stderr)
+    if len(arguments) not in (1, 3):
+        print("usage: python -m rnnscope.worker RUN_DIR [COMMAND ARGUMENTS]", file=sys.stderr)
         return EXIT_USAGE
     with contextlib.suppress(OSError):  # not allowed everywhere; only a courtesy
         os.nice(NICENESS)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        return Session(Path(arguments[0])).run()
+        first = decode_command(*arguments[1:])[0] if arguments[1:] else None
+        return Session(Path(arguments[0]), first=first).run()
     except UserError as error:
         print(f"rnnscope: {errors.one_line(str(error))}", file=sys.stderr)
         return EXIT_USAGE

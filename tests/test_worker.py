@@ -1,4 +1,4 @@
-"""The worker: exact resume, probes that change nothing, divergence, signals, commands, failures."""
+"""The worker: exact resume, divergence, signals, failures, and the checkpoints that it keeps."""
 
 from __future__ import annotations
 
@@ -8,76 +8,25 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from rnnscope.config import Config, ModelConfig, ProbeConfig, RunConfig, TextConfig, TrainingConfig
-from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
+from rnnscope import saved
+from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
 from rnnscope.recording.mailbox import Sender
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.state import RunState, fold_all
 from rnnscope.recording.writer import Writer
 from rnnscope.training import checkpoint
 from rnnscope.training.loop import Trainer
 from rnnscope.training.step import train_step
 from rnnscope.worker import Session
-
-SMALL = Config(
-    texts=("play",),
-    text=TextConfig(length=20_000),
-    model=ModelConfig(hidden=16, embedding=8, dropout=0.2),
-    training=TrainingConfig(batch=4, bptt=12, steps=24, validate_every=10, validation_chars=400, lr=5e-3),
-    probes=ProbeConfig(gradients_every=5, sample_every=5, compare_every=5, sample_length=20, compare_length=20),
-    run=RunConfig(checkpoint_every=7),
-)
-
-
-def config(**sections: dict[str, Any]) -> Config:
-    changed = {name: dataclasses.replace(getattr(SMALL, name), **values) for name, values in sections.items()}
-    return dataclasses.replace(SMALL, **changed)
-
-
-class Recorder:
-    """Keeps what a session tells; may act at a step."""
-
-    def __init__(self, act: dict[int, Any] | None = None) -> None:
-        self.rows: list[e.StepRow] = []
-        self.events: list[tuple[int, e.Event]] = []
-        self.act = act or {}
-
-    def updated(self, row: e.StepRow) -> None:
-        self.rows.append(row)
-        if row.step in self.act:
-            self.act.pop(row.step)()
-
-    def recorded(self, step: int, event: e.Event) -> None:
-        self.events.append((step, event))
-
-    @property
-    def losses(self) -> list[float]:
-        return [row.loss for row in self.rows]
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for _, event in self.events if isinstance(event, kind)]
-
-
-def run(folder: Path, settings: Config, act: dict[int, Any] | None = None) -> tuple[int, Recorder]:
-    """Create (or continue) a run in this process; return exit code and what happened."""
-    if not folder.exists():
-        Writer.create(folder, settings, {}).close()
-    else:
-        from rnnscope.launch import prepare_resume
-
-        prepare_resume(folder, settings)
-    recorder = Recorder(act)
-    return Session(folder, observer=recorder).run(), recorder
+from tests.sessions import SMALL, Recorder, config, run
 
 
 @pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru", "lnrnn"])
@@ -110,9 +59,10 @@ def test_every_optimiser_resumes_exactly(tmp_path: Path, optimizer: str) -> None
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {root!r})
 from pathlib import Path
-from test_worker import Recorder, Session
+from rnnscope.worker import Session
+from tests.sessions import Recorder
 act = {{17: lambda: os.kill(os.getpid(), signal.SIGKILL)}}
 Session(Path({folder!r}), observer=Recorder(act)).run()
 """
@@ -122,7 +72,7 @@ def test_a_killed_run_continues_from_its_last_checkpoint_exactly(tmp_path: Path)
     _, whole = run(tmp_path / "whole", SMALL)
     folder = tmp_path / "killed"
     Writer.create(folder, SMALL, {}).close()
-    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
+    code = KILLED.format(root=str(Path(__file__).parents[1]), folder=str(folder))
     died = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
     assert died.returncode == -signal.SIGKILL
     code, after = run(folder, SMALL)
@@ -133,21 +83,6 @@ def test_a_killed_run_continues_from_its_last_checkpoint_exactly(tmp_path: Path)
         columns = reader.scalars()
     assert columns.step.tolist() == list(range(1, 25))
     assert columns.loss.tolist() == whole.losses
-
-
-def test_probes_do_not_change_what_is_learned(tmp_path: Path) -> None:
-    _, probed = run(tmp_path / "a", config(probes={"gradients_every": 1, "sample_every": 1, "probe_budget": 1.0}))
-    off = {"gradients_every": 0, "sample_every": 0, "compare_every": 0}
-    _, bare = run(tmp_path / "b", config(probes=off, training={"validate_every": 0}))
-    assert len(probed.of(e.Gradients)) == 24
-    assert not bare.of(e.Gradients)
-    assert probed.losses == bare.losses
-
-
-def test_the_first_of_every_measurement_comes_at_the_first_step(tmp_path: Path) -> None:
-    _, heard = run(tmp_path / "run", config(training={"steps": 2}))
-    first = {type(event).__name__ for step, event in heard.events if step == 1}
-    assert {"Gradients", "Sample", "Comparison", "Validation"} <= first
 
 
 def test_zero_steps_only_creates_the_run(tmp_path: Path) -> None:
@@ -221,27 +156,11 @@ def test_diverging_on_a_single_step_is_no_pause(tmp_path: Path) -> None:
     assert heard.of(e.Status)[-1].state == e.DIVERGED
 
 
-def test_what_was_changed_while_training_survives_a_resume(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-
-    def send() -> None:
-        for command in (c.ScaleLearningRate(0.5), c.SetClip(0.7), c.SetTemperature(0.3)):
-            Sender(folder).send(command)
-
-    run(folder, config(training={"steps": 8}), {3: send})
-    _, same = run(folder, config(training={"steps": 10}))
-    first = same.of(e.Settings)[0]
-    assert (first.lr_scale, first.clip, first.temperature) == (0.5, 0.7, 0.3)
-    _, other = run(folder, config(training={"steps": 12, "clip": 2.0, "lr": 1e-3}, probes={"temperature": 1.1}))
-    first = other.of(e.Settings)[0]
-    assert (first.lr_scale, first.clip, first.temperature) == (1.0, 2.0, 1.1)
-
-
 def test_a_resumed_run_keeps_its_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
     _, before = run(folder, config(training={"steps": 2}))
     other = {"scan": "fused", "fused": "scan"}[before.of(e.Started)[0].kernel]
-    monkeypatch.setattr("rnnscope.worker.resolve_kernel", lambda *_, **__: other)
+    monkeypatch.setattr("rnnscope.building.resolve_kernel", lambda *_, **__: other)
     _, after = run(folder, config(training={"steps": 4}))
     assert after.of(e.Started)[0].kernel == before.of(e.Started)[0].kernel
 
@@ -293,72 +212,6 @@ def test_signals_checkpoint_first(tmp_path: Path, number: int, code: int) -> Non
     assert heard.of(e.Status)[-1].state == e.STOPPED
 
 
-def test_commands_are_obeyed_between_steps_and_recorded(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    sent: list[int] = []
-
-    def send() -> None:
-        wanted = (c.ScaleLearningRate(0.5), c.SetClip(None), c.SetTemperature(0.3), c.Save(), c.SetClip(-1.0))
-        sent.extend(Sender(folder).send(command) for command in wanted)
-
-    _, heard = run(folder, config(probes={"sample_every": 0}), {5: send})
-    assert [row.lr for row in heard.rows[4:7]] == [5e-3, 2.5e-3, 2.5e-3]
-    assert [s.clip for s in heard.of(e.Settings)][-1] is None
-    assert heard.of(e.Sample)[-1].temperature == 0.3
-    assert [event.name for step, event in heard.events if isinstance(event, e.Checkpoint) and event.why == "asked"] == [
-        "step-5.safetensors"
-    ]
-    answers = [Sender(folder).answer(number) for number in sent]
-    assert [answer is not None and answer.done for answer in answers] == [True, True, True, True, False]
-    assert answers[-1] is not None
-    assert "positive" in answers[-1].reason
-    with Reader(folder) as reader:
-        interventions = [seen for seen in reader.poll() if isinstance(seen.event, e.Intervention)]
-    assert {seen.step for seen in interventions} == {5}
-
-
-def wait_for(condition: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
-
-
-def test_pause_step_resume_stop(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    settings = config(training={"steps": 100_000})
-    paused_at: list[int] = []
-
-    def drive(heard: Recorder) -> None:
-        sender = Sender(folder)
-        sender.send(c.Pause())
-        wait_for(lambda: any(s.state == e.PAUSED for s in heard.of(e.Status)))
-        paused_at.append(len(heard.rows))
-        sender.send(c.Advance(2))
-        wait_for(lambda: len(heard.rows) == paused_at[0] + 2)
-        wait_for(lambda: [s.state for s in heard.of(e.Status)].count(e.PAUSED) == 2)
-        paused_at.append(len(heard.rows))
-        sender.send(c.Resume())
-        wait_for(lambda: len(heard.rows) > paused_at[1] + 3)
-        sender.send(c.Stop())
-
-    Writer.create(folder, settings, {}).close()
-    heard = Recorder()
-    threads = []
-
-    def begin() -> None:
-        threads.append(threading.Thread(target=drive, args=(heard,)))
-        threads[0].start()
-
-    heard.act = {3: begin}
-    assert Session(folder, observer=heard).run() == EXIT_OK
-    threads[0].join()
-    assert paused_at[1] == paused_at[0] + 2
-    assert heard.of(e.Status)[-1].state == e.STOPPED
-    probed = [step for step, event in heard.events if isinstance(event, e.Gradients)]
-    assert {paused_at[0] + 1, paused_at[0] + 2} <= set(probed)  # a single step is measured whatever the cadence
-
-
 def test_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -374,20 +227,89 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.Mo
     assert "--batch" in last.detail
 
 
-def test_the_recorded_units_are_those_of_the_plain_step(tmp_path: Path) -> None:
-    from rnnscope.loading import load_run
+# -- checkpoints along the run -------------------------------------------------------------------------------------
 
-    _, heard = run(tmp_path / "run", config(training={"steps": 3}, probes={"sample_every": 3, "probe_budget": 1.0}))
-    sample = heard.of(e.Sample)[-1]
-    loaded = load_run(tmp_path / "run")
-    state = loaded.model.initial_state(1)
-    ids = torch.from_numpy(loaded.vocabulary.encode(sample.text))
-    for n, symbol in enumerate(ids):
-        logits, state = loaded.model.step(symbol[None], state)
-        for layer in range(2):
-            for field, value in zip(("h", "c"), state[layer], strict=True):
-                recorded = sample.units[sample.fields.index(field), layer, n]
-                assert np.allclose(recorded, value[0].numpy(), atol=2e-3)
-        if n + 1 < len(ids):
-            expected = torch.softmax(logits[0], -1)[ids[n + 1]]
-            assert sample.probability[n + 1] == pytest.approx(float(expected), abs=1e-4)
+MANY = {"checkpoint_every": 1}
+
+
+def test_kept_checkpoints_stay_few_and_the_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "KEPT", 4)
+    folder = tmp_path / "thinned"
+
+    def ask() -> None:
+        Sender(folder).send(c.Save())
+
+    _, whole = run(tmp_path / "whole", SMALL)
+    _, before = run(folder, config(run=MANY, training={"steps": 17}), {9: ask})
+    assert saved.weights_steps(folder) == [0, 8, 9, 16, 17]  # 9: asked for; 16 and 17: the newest
+    assert saved.saved_steps(folder) == [9, 16, 17]
+    _, after = run(folder, config(run=MANY))
+    assert before.losses + after.losses == whole.losses
+    assert saved.weights_steps(folder) == [0, 8, 9, 16, 23, 24]
+    assert (folder / saved.BEST).exists()
+    for step in (0, 8):
+        checkpoint.load_weights(after.session.trainer.model, folder / saved.weights_name(step))
+
+
+def test_events_of_checkpoints_that_are_gone_are_read_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "KEPT", 4)
+    folder = tmp_path / "run"
+    run(folder, config(run=MANY))
+    with Reader(folder) as reader:
+        state = fold_all(RunState(reader.config, reader.meta), reader.poll())
+    named = [seen.event.name for seen in state.checkpoints if seen.event.why == "every"]
+    assert named == [saved.weights_name(step) for step in range(1, 25)]
+    assert sum(not (folder / name).exists() for name in named) > 15
+
+
+KILLED_WHILE_THINNING = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from rnnscope import saved
+from rnnscope.worker import Session
+saved.KEPT = 4
+unlink, left = Path.unlink, {left}
+def deadly(path, missing_ok=False):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    unlink(path, missing_ok)
+Path.unlink = deadly
+Session(Path({folder!r})).run()
+"""
+
+
+@pytest.mark.parametrize("left", [0, 21])
+def test_a_worker_killed_while_it_removes_checkpoints_leaves_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    _, whole = run(tmp_path / "whole", SMALL)
+    folder, settings = tmp_path / "killed", config(run=MANY)
+    Writer.create(folder, settings, {}).close()
+    code = KILLED_WHILE_THINNING.format(root=str(Path(__file__).parents[1]), left=left, folder=str(folder))
+    died = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    step = saved.saved_steps(folder)[-1]
+    assert 2 <= step < 24
+    (folder / ".step-3.state.safetensors.1234.tmp").write_bytes(b"half")
+    monkeypatch.setattr(saved, "KEPT", 4)
+    code, after = run(folder, settings)
+    assert code == EXIT_OK
+    assert after.losses == whole.losses[step:]
+    assert saved.saved_steps(folder) == [23, 24]
+    assert len(saved.weights_steps(folder)) <= 4 + 2
+    assert not list(folder.glob(".*.tmp"))
+    assert len(list(folder.glob("*.state.safetensors"))) == 2
+
+
+def test_weights_without_any_training_state_are_not_trained_over(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, config(training={"steps": 3}))
+    for path in folder.glob("*.state.safetensors"):
+        path.unlink()
+    heard = Recorder()
+    assert Session(folder, observer=heard).run() == EXIT_USAGE
+    assert heard.rows == []
+    assert "step-3.state.safetensors is missing" in heard.of(e.Status)[-1].detail
