@@ -117,6 +117,28 @@ def sample(arguments: list[str]) -> int:
     return EXIT_OK
 
 
+def probe(arguments: list[str]) -> int:
+    """Measure gradients, Jacobians, memory and more on a checkpoint of a run."""
+    from rnnscope import options
+
+    asked = options.parse(options.Probe, "probe", arguments)
+    from rnnscope import probe_report
+
+    if asked.list:
+        for line in probe_report.names():
+            print(line)
+        return EXIT_OK
+    probe_report.check(asked)
+    from rnnscope.recording.runs import find_run
+
+    folder = find_run(asked.run, Path(options.RUNS))
+    from rnnscope.probing import take  # imports torch
+
+    for line in probe_report.lines(take(folder, asked), asked):
+        print(line)
+    return EXIT_OK
+
+
 def texts(arguments: list[str]) -> int:
     """List built-in texts and those that are fetched once."""
     from rnnscope import listing, options
@@ -152,7 +174,7 @@ def bench(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    function.__name__: function for function in (train, watch, runs, stop, sample, texts, verify, bench)
+    function.__name__: function for function in (train, watch, runs, stop, sample, probe, texts, verify, bench)
 }
 
 

@@ -148,7 +148,7 @@ class Probe:
     """Step of the checkpoint to measure (default: the newest)."""
 
     zero_input: bool = False
-    """lyapunov: no input and no bias, from a random state, instead of the run's text."""
+    """lyapunov: no input (the biases stay), from a random state, instead of the run's text."""
 
     steps: int | None = None
     """lyapunov: time steps averaged over."""

@@ -137,8 +137,11 @@ def _tensors(values: dict[str, Any]) -> Iterator[str]:
 
 def _rows(name: str, array: NDArray[Any]) -> Iterator[str]:
     """Yield the extent of an array with axes: of each of its first rows, the least, middle and greatest number."""
-    yield f"  {name:<{NAME}} {' x '.join(map(str, array.shape))}"
-    for index, part in enumerate(array[:SHOWN] if array.size else ()):
+    shape = " x ".join(map(str, array.shape))
+    yield f"  {name:<{NAME}} {shape}{', all 0' if array.size and not array.any() else ''}"
+    if not array.any():
+        return
+    for index, part in enumerate(array[:SHOWN]):
         finite = part[np.isfinite(part)]
         if finite.size:
             spread = f"{_short(finite.min())} to {_short(finite.max())}, median {_short(float(np.median(finite)))}"
@@ -157,7 +160,7 @@ def _short(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, str):
-        return crop(printable(value), WIDE)
+        return crop(printable(value), WIDE).rstrip()
     if isinstance(value, bool | int | np.integer):
         return str(value)
     return "-" if math.isnan(value) else f"{float(value):.4g}"

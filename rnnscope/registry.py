@@ -62,6 +62,15 @@ PROBES: dict[str, ProbeEntry] = {
     "comparison": ProbeEntry(
         "rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every", early=True, lab=False
     ),
+    "horizon": ProbeEntry(
+        "rnnscope.probes.horizon", "how far back the gradient reaches, and the context that is used", "horizon_every"
+    ),
+    "clipping": ProbeEntry(
+        "rnnscope.probes.clipping", "what clipping did, and which layer and time step made it", "clipping_every"
+    ),
+    "parameters": ProbeEntry(
+        "rnnscope.probes.parameters", "gradient, weight and update of every parameter tensor", "parameters_every"
+    ),
 }
 
 

@@ -1,0 +1,234 @@
+"""`rnnscope probe`: every probe on every cell, its forms of output, and a run that stays as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rnnscope import probe_report, probing
+from rnnscope.building import build
+from rnnscope.cli import main
+from rnnscope.config import Config, ModelConfig, TextConfig, TrainingConfig
+from rnnscope.corpus import load
+from rnnscope.options import Probe
+from rnnscope.probe_report import Probed
+from rnnscope.probes import gradients
+from rnnscope.recording.events import EVENTS, StepRow
+from rnnscope.recording.writer import Writer
+from rnnscope.registry import CELLS, lab_probes
+
+STEPS = 4
+NAMES = list(lab_probes())
+
+
+def make_run(folder: Path, cell: str = "lstm", layers: int = 1, spoil: float | None = None) -> Path:
+    """Train a few steps, with what a worker leaves; `spoil`: put this into a weight at the end."""
+    config = Config(
+        texts=("play",),
+        text=TextConfig(length=20_000),
+        model=ModelConfig(cell=cell, layers=layers, hidden=8, embedding=4),
+        training=TrainingConfig(batch=4, bptt=12, clip=0.3, lr=0.02),
+    )
+    corpus = load(config.texts, config.text)
+    trainer = build(config, corpus, {})
+    meta = {"vocabulary": corpus.vocabulary.to_json(), "sha256": corpus.sha256}
+    with Writer.create(folder, config, meta) as writer:
+        trainer.save(folder)
+        for step in range(1, STEPS + 1):
+            window = trainer.next_window()
+            event = gradients.measure(trainer.model, window.x, window.y, window.state, corpus.vocabulary.decode)
+            writer.event(step, event)
+            done = trainer.update(window)
+            norms = done.grad_norm, done.grad_norm_clipped
+            writer.scalar(StepRow(step, done.loss, done.lr, *norms, done.epoch, 0.1, done.chars))
+        if spoil is not None:
+            with torch.no_grad():
+                trainer.model.layers[0].get_parameter("weight_hh_l0")[0, 0] = spoil
+        trainer.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSCOPE_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNSCOPE_CACHE", str(cache))
+        return make_run(tmp_path_factory.mktemp("probed") / "run")
+
+
+def state_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def asked_json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    assert main(["probe", *words, "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    found = json.loads(out, parse_constant=refuse)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_probe_on_every_cell(cell: str, layers: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Through the registry and the command line: all fields of the event come, and the run is left as it was."""
+    folder = make_run(tmp_path / "run", cell, layers)
+    before = state_of(folder)
+    for name in NAMES:
+        found = asked_json(capsys, str(folder), name)
+        assert found.pop("probe") == name
+        assert found.pop("step") == STEPS
+        fields = {"steps", "reach"} if name == "waterfall" else {f.name for f in dataclasses.fields(EVENTS[name])}
+        assert set(found) == fields
+        assert main(["probe", str(folder), name]) == 0
+        table = capsys.readouterr().out
+        assert table.startswith(name)
+        assert max(map(len, table.splitlines())) < 150
+    assert state_of(folder) == before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_diverged_network(cell: str, value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_run(tmp_path / "run", cell, 2, spoil=value)
+    for name in NAMES:
+        asked_json(capsys, str(folder), name)
+        assert main(["probe", str(folder), name]) == 0
+        assert capsys.readouterr().out.startswith(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_archive_holds_what_json_says(
+    name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["probe", str(run), name, "--npz", str(tmp_path / "numbers")]) == 0  # the very name that was given
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'numbers'}\n"
+    found = asked_json(capsys, str(run), name)
+    with np.load(tmp_path / "numbers") as archive:
+        assert set(archive.files) == set(found)
+        for field, value in found.items():
+            stored = archive[field]
+            if field != "seconds" and stored.dtype.kind in "fi":
+                np.testing.assert_allclose(stored, np.array(value, float).reshape(stored.shape), rtol=1e-6)
+            elif stored.dtype.kind == "U":
+                assert stored.tolist() == value
+
+
+def test_any_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, last = (asked_json(capsys, str(run), "gradients", "--checkpoint", str(step)) for step in (0, STEPS))
+    assert (first["step"], last["step"]) == (0, STEPS)
+    assert first["reach"] != last["reach"]
+    early = asked_json(capsys, str(run), "clipping", "--checkpoint", "0")
+    assert early["before"] == []
+
+
+def test_clipping_tells_of_the_recorded_steps(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = asked_json(capsys, str(run), "clipping")
+    assert len(found["before"]) == STEPS
+    assert (found["threshold"], found["by"]) == (0.3, "norm")
+    np.testing.assert_allclose(found["after"], np.minimum(found["before"], 0.3), rtol=1e-5)
+    assert found["fired"] == np.mean(np.array(found["before"]) > 0.3)
+
+
+def test_waterfall_is_the_recorded_reach(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = asked_json(capsys, str(run), "waterfall")
+    assert found["steps"] == [1, 2, 3, 4]
+    assert np.array(found["reach"], float).shape == (4, 1, 12)
+    first = asked_json(capsys, str(run), "gradients", "--checkpoint", "0")  # of the window that step 1 trained on
+    np.testing.assert_allclose(np.array(found["reach"][0], float), np.array(first["reach"], float), rtol=1e-5)
+
+
+def test_parameters_makes_the_update_that_training_would(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = asked_json(capsys, str(run), "parameters", "--checkpoint", "0")
+    before, after = (torch_weights(run / f"step-{step}.safetensors") for step in (0, STEPS))
+    assert found["names"] == list(before)
+    for name, norm, ratio in zip(found["names"], found["weight_norm"], found["update_ratio"], strict=True):
+        assert norm == pytest.approx(np.linalg.norm(before[name]), rel=1e-6)
+        assert 0 < ratio < np.linalg.norm(after[name] - before[name]) / norm * STEPS
+    total = math.sqrt(sum(norm**2 for norm in found["gradient_norm"]))
+    assert total == pytest.approx(asked_json(capsys, str(run), "clipping")["before"][0], rel=1e-5)
+
+
+def torch_weights(path: Path) -> dict[str, np.ndarray]:
+    import safetensors.numpy
+
+    names = [name for name, _ in probing._trainer(path.parent, 0).model.named_parameters()]
+    found = safetensors.numpy.load_file(path)
+    return {name: found[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a run and a probe"),
+        (["RUN"], "name a run and a probe"),
+        (["RUN", "gradient"], "did you mean gradients?"),
+        (["RUN", "x\x1b[31m"], "there is no probe"),
+        (["RUN", "gradients", "--checkpoint", "3"], "there are: 0, 4"),
+        (["RUN", "waterfall", "--checkpoint", "-1"], "there are: 0, 4"),
+        (["RUN", "horizon", "--zero-input"], "--zero-input is for the probe lyapunov"),
+        (["RUN", "lyapunov", "--steps", "0"], "must be at least 1"),
+        (["RUN", "gradients", "--npz", "/nowhere/x.npz"], "--npz /nowhere/x.npz: No such file"),
+        (["nothing-of-that-name", "gradients"], "no run called"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    words: list[str], said: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["probe", *(str(run) if word == "RUN" else word for word in words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("rnnscope: ")
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
+    assert said in err
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == NAMES
+    assert [name for name in NAMES if name in EVENTS or name == "waterfall"] == NAMES
+    assert NAMES[:2] == ["gradients", "waterfall"]
+
+
+def test_numbers_that_json_lacks() -> None:
+    array = np.array([1.0, np.nan, np.inf, -np.inf])
+    values = {"a": array, "b": math.nan, "c": None, "d": ("x",), "e": np.float32(-np.inf)}
+    found = json.loads(probe_report.as_json(Probed("horizon", 7, values)))
+    assert found == {
+        "probe": "horizon", "step": 7, "a": [1.0, None, "Infinity", "-Infinity"], "b": None, "c": None, "d": ["x"],
+        "e": "-Infinity",
+    }  # fmt: skip
+    np.testing.assert_array_equal(np.array(found["a"], float), array)  # numpy reads it back
+
+
+def test_texts_of_the_run_reach_the_terminal_as_pictures() -> None:
+    lines = list(probe_report.table(Probed("gradients", 0, {"text": "a\x1b[2J\nb", "reach": np.zeros((1, 2))})))
+    assert all(line.isprintable() for line in lines)
+
+
+def test_asked_for_directly(run: Path) -> None:
+    found = probing.take(run, Probe(str(run), "horizon"))
+    assert found.values["contexts"].tolist() == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert found.values["chars"] > 500
