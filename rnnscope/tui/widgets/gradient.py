@@ -131,15 +131,16 @@ class GradientPanel(Panel):
         if not isinstance(clip, ClipData):
             return ()
         rate, to = f"{clip.rate:.0%}", f"to ×{clip.scale:.2f} on average"
+        steps = f"{clip.steps} steps" if clip.steps != 1 else "step"
         texts: tuple[str, ...]
         if clip.off:
             texts = ("clipping off",)
         elif clip.rate > 0:
             texts = (
-                f"clipped {rate} of the last {clip.steps} steps, {to}",
-                f"clip {rate} of {clip.steps} steps, ×{clip.scale:.2f}",
+                f"clipped {rate} of the last {steps}, {to}",
+                f"clip {rate} of {steps}, ×{clip.scale:.2f}",
             )
         else:
-            texts = (f"clipped none of the last {clip.steps} steps", f"clip 0% of {clip.steps} steps")
+            texts = (f"clipped none of the last {steps}", f"clip 0% of {steps}")
         colour = self.look.palette.warn if clip.rate > 0 else self.look.palette.faint
         return (Span(longest(width - 4, *texts), Style(fg=colour)),)
