@@ -18,7 +18,8 @@ from rnnscope.probe_report import Probed
 from rnnscope.probes import clipping, horizon, lyapunov, parameters
 from rnnscope.recording.events import Event, Gradients
 from rnnscope.recording.reader import Reader
-from rnnscope.saved import saved_steps, weights_name
+from rnnscope.saved import state_path, weights_name, weights_steps
+from rnnscope.training.checkpoint import load_weights
 from rnnscope.training.loop import Trainer
 
 RECORDED = 1000
@@ -29,16 +30,19 @@ CONTEXTS = tuple(2**i for i in range(8))
 STREAMS = 256
 """... and eight times as many predictions."""
 
+ATTEMPTS = 5
+
 
 def take(folder: Path, asked: Probe) -> Probed:
     """Take the probe that was asked for, of the newest checkpoint or the one asked for.
 
-    The window is the one that training would read next, with the state it would carry into it.
+    The window is the one that training would read next, with the state it would carry into it; where the training
+    state was thinned away (saved.py), it is the first of the text, from a zero state.
 
     Raises:
         UserError: no checkpoint (of that step), the text is gone or another, or a file is damaged.
     """
-    steps = saved_steps(folder)
+    steps = weights_steps(folder)
     if asked.checkpoint is not None and asked.checkpoint not in steps:
         there = ", ".join(map(str, steps[-8:])) or "none"
         more = "..., " if len(steps) > 8 else ""
@@ -47,9 +51,9 @@ def take(folder: Path, asked: Probe) -> Probed:
         return _waterfall(folder, asked.checkpoint)
     if not steps:
         raise UserError(f"{folder} has no checkpoint yet; train it first")
-    step = steps[-1] if asked.checkpoint is None else asked.checkpoint
-    trainer = _trainer(folder, step)
-    return Probed(asked.name, step, fields(_measure(folder, trainer, asked)))
+    trainer = _trainer(folder)
+    _load(trainer, folder, asked)
+    return Probed(asked.name, trainer.step, fields(_measure(folder, trainer, asked)))
 
 
 def fields(event: Event) -> dict[str, Any]:
@@ -57,17 +61,41 @@ def fields(event: Event) -> dict[str, Any]:
     return {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
 
 
-def _trainer(folder: Path, step: int) -> Trainer:
-    """Return the run's trainer as it was after `step` updates, on the CPU, with the text it was trained on."""
+def _trainer(folder: Path) -> Trainer:
+    """Return a trainer for the run, on the CPU, with the text it was trained on, at step 0."""
     with Reader(folder) as reader:
         config, meta = reader.config, reader.meta
     corpus = load(config.texts, config.text)
     if meta.get("sha256", corpus.sha256) != corpus.sha256:
         raise UserError(f"{corpus.name} is not the text this run was trained on; put that back to probe the run")
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, device="cpu"))
-    trainer = build(config, corpus, meta.get("kernels", {}))
-    trainer.load(folder / weights_name(step))
-    return trainer
+    return build(config, corpus, meta.get("kernels", {}))
+
+
+def _load(trainer: Trainer, folder: Path, asked: Probe) -> None:
+    """Bring the trainer to the checkpoint: with its training state where that is still there, else the weights alone.
+
+    A worker that goes on meanwhile may remove what was there a moment ago: then the next newest is taken.
+    """
+    for attempt in range(ATTEMPTS):
+        step = weights_steps(folder)[-1] if asked.checkpoint is None else asked.checkpoint
+        weights = folder / weights_name(step)
+        whole = state_path(weights).exists()
+        if not whole and asked.name == "parameters":
+            raise UserError(
+                f"parameters makes an update, and step {step} has no training state any more to make it from"
+            )
+        try:
+            if whole:
+                trainer.load(weights)
+            else:
+                load_weights(trainer.model, weights)
+                trainer.step = step
+            return
+        except UserError:
+            still = weights.exists() and state_path(weights).exists() == whole
+            if still or attempt == ATTEMPTS - 1:
+                raise
 
 
 def _measure(folder: Path, trainer: Trainer, asked: Probe) -> Event:

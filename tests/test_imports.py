@@ -62,6 +62,10 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert not loaded(f"import rnnscope.cli; sys.exit(rnnscope.cli.main({words!r}))") & HEAVY
 
 
+def test_the_list_of_probes_loads_nothing_heavy() -> None:
+    assert not loaded('import rnnscope.cli; sys.exit(rnnscope.cli.main(["probe", "--list"]))') & HEAVY
+
+
 @pytest.mark.parametrize(
     "room",
     [

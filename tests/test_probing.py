@@ -142,6 +142,20 @@ def test_any_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert early["before"] == []
 
 
+def test_weights_whose_training_state_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As thinning leaves them: measured on the first window of the text, from a zero state; no update from there."""
+    folder = make_run(tmp_path / "run")
+    whole = {name: asked_json(capsys, str(folder), name, "--checkpoint", "0") for name in ("gradients", "clipping")}
+    (folder / "step-0.state.safetensors").unlink()
+    for name, found in whole.items():  # at step 0 that is where training begins
+        again = asked_json(capsys, str(folder), name, "--checkpoint", "0")
+        assert {**again, "seconds": 0} == {**found, "seconds": 0}
+    assert main(["probe", str(folder), "parameters", "--checkpoint", "0"]) == 2
+    assert "no training state" in capsys.readouterr().err
+    (folder / f"step-{STEPS}.state.safetensors").unlink()
+    assert asked_json(capsys, str(folder), "horizon")["step"] == STEPS
+
+
 def test_clipping_tells_of_the_recorded_steps(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = asked_json(capsys, str(run), "clipping")
     assert len(found["before"]) == STEPS
@@ -172,7 +186,7 @@ def test_parameters_makes_the_update_that_training_would(run: Path, capsys: pyte
 def torch_weights(path: Path) -> dict[str, np.ndarray]:
     import safetensors.numpy
 
-    names = [name for name, _ in probing._trainer(path.parent, 0).model.named_parameters()]
+    names = [name for name, _ in probing._trainer(path.parent).model.named_parameters()]
     found = safetensors.numpy.load_file(path)
     return {name: found[name] for name in names}
 

@@ -48,8 +48,9 @@ def test_lyapunov_takes_its_options(run: Path, capfd: Capture) -> None:
 
 def test_a_run_that_trains(here: Path, capfd: Capture) -> None:
     """While a worker holds the run: every probe answers, and the worker goes on undisturbed."""
-    command = [sys.executable, "-m", "rnnscope", "train", "play", *SMALL, "--run", "r", "--checkpoint-every", "5"]
-    with subprocess.Popen([*command, "--headless"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "rnnscope", "train", "play", *SMALL, "--run", "r", "--headless"]
+    command += ["--checkpoint-every", "5", "--threads", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             deadline = time.monotonic() + PATIENCE
             while not ((here / "r").is_dir() and len(saved_steps(here / "r")) > 1):
