@@ -17,6 +17,7 @@ from rnnscope.errors import UserError
 from rnnscope.model import CharRNN
 from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
 from rnnscope.recording.reader import Reader
+from rnnscope.saved import weights_steps
 from rnnscope.training import checkpoint
 
 
@@ -41,7 +42,7 @@ def load_run(folder: Path, *, best: bool = False, device: str = "cpu") -> Loaded
     if "vocabulary" not in meta:
         raise UserError(f"{folder} has no vocabulary yet: its worker never got to the text; train it first")
     vocabulary = Vocabulary.from_json(meta["vocabulary"])
-    steps = checkpoint.saved_steps(folder)
+    steps = weights_steps(folder)
     name = checkpoint.BEST if best else checkpoint.weights_name(steps[-1]) if steps else ""
     if not name or not (folder / name).exists():
         raise UserError(f"{folder} has no {'best ' if best else ''}weights; train it first")

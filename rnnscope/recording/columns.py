@@ -38,7 +38,7 @@ END = 2**62  # after any step
 
 def empty(newest: StepRow | None) -> Columns:
     """Return columns without rows."""
-    return _every([], False, newest)
+    return _columns(_of_steps([]), False, newest)
 
 
 def read(
@@ -51,17 +51,17 @@ def read(
     """Return the lineage's steps after step `after`. `known`: its newest step so far, where nothing has come since."""
     newest = newest_step(connection, stretches)
     if newest is None or newest.step <= after:
-        return _every([], reset, known)
+        return _columns(_of_steps([]), reset, known)
     ranges = [
         (stretch.segment, max(after, stretch.first) + 1, newest.step if stretch.last is None else stretch.last)
         for stretch in stretches
     ]
     if newest.step - after <= MANY:
         rows = [row for bounds in ranges for row in connection.execute(EVERY, bounds)]
-        return _every(rows, reset, newest)
+        return _columns(_of_steps(rows), reset, newest)
     width = 1 << ((newest.step - after - 1) // BUCKETS).bit_length()
     rows = [connection.execute(BUCKET, bounds).fetchone() for bounds in _split(ranges, width)]
-    return _buckets([row for row in rows if row[1]], reset, newest)
+    return _columns(_transposed([row for row in rows if row[1]], 13), reset, newest)
 
 
 def newest_step(connection: sqlite3.Connection, stretches: Sequence[Stretch]) -> StepRow | None:
@@ -95,31 +95,21 @@ def _split(ranges: Sequence[tuple[int, int, int]], width: int) -> Iterator[tuple
             yield segment, max(first, start), min(last, start + width - 1)
 
 
-def _every(rows: Sequence[tuple[Any, ...]], reset: bool, newest: StepRow | None) -> Columns:
+def _of_steps(rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+    """Return rows of EVERY as what BUCKET gives for buckets of one step each: (13, N)."""
     step, loss, lr, norm, norm_clipped, epoch, seconds, chars = _transposed(rows, 8)
     finite = np.isfinite(loss)
     shown = np.where(finite, loss, np.nan)
-    return Columns(
-        reset=reset,
-        step=step.astype(np.int64),
-        count=finite.astype(np.int64),
-        bad=(~finite).astype(np.int64),
-        loss=shown,
-        loss_low=shown,
-        loss_high=shown,
-        lr=lr,
-        grad_norm=norm,
-        grad_norm_clipped=norm_clipped,
-        clipped=np.where(np.isnan(norm) | np.isnan(norm_clipped), np.nan, norm_clipped < norm),
-        epoch=epoch,
-        seconds=seconds,
-        chars=np.nan_to_num(chars).astype(np.int64),
-        newest=newest,
-    )
+    clipped = np.where(np.isnan(norm) | np.isnan(norm_clipped), np.nan, norm_clipped < norm)
+    one = np.ones_like(step)
+    return np.stack(
+        [step, one, finite, shown, shown, shown, lr, norm, norm_clipped, clipped, epoch, seconds, chars]
+    )  # fmt: skip
 
 
-def _buckets(rows: Sequence[tuple[Any, ...]], reset: bool, newest: StepRow) -> Columns:
-    step, steps, count, loss, low, high, lr, norm, norm_clipped, clipped, epoch, seconds, chars = _transposed(rows, 13)
+def _columns(table: NDArray[np.float64], reset: bool, newest: StepRow | None) -> Columns:
+    """Return columns from what BUCKET gives, a row of the table for each of its columns: (13, N)."""
+    step, steps, count, loss, low, high, lr, norm, norm_clipped, clipped, epoch, seconds, chars = table
     return Columns(
         reset=reset,
         step=step.astype(np.int64),
