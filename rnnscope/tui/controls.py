@@ -23,6 +23,10 @@ from rnnscope.recording.commands import (
 )
 
 LR_FACTOR = 1.25
+CLIP_FACTOR = 1.25
+W_HH_FACTORS = (0.9, 1.1)
+EASIER = 0.1
+"""On the learning rate, when a rewind is to go on more carefully."""
 TEMPERATURE_STEP = 0.1
 TEMPERATURES = (0.1, 3.0)  # a temperature of 0 would divide by zero; above 3 any model writes noise
 
@@ -36,6 +40,9 @@ class Controls:
     clip: float | None
     usual_clip: float  # the threshold to go back to when clipping is switched on again
     temperature: float
+    clip_by: str = "norm"
+    bptt: int = 50
+    rewind_to: int | None = None  # the step that the black box offers; None without an incident
 
 
 def _temperature_by(amount: float) -> Callable[[Controls], Command]:
@@ -46,9 +53,23 @@ def _temperature_by(amount: float) -> Callable[[Controls], Command]:
     return build
 
 
+def _clip_times(factor: float) -> Callable[[Controls], Command]:
+    def build(controls: Controls) -> Command:
+        now = controls.usual_clip if controls.clip is None else controls.clip
+        return SetClip(float(f"{now * factor:.3g}"))
+
+    return build
+
+
+def _clip_by(controls: Controls) -> Command:
+    threshold = controls.usual_clip if controls.clip is None else controls.clip
+    return SetClip(threshold, "value" if controls.clip_by == "norm" else "norm")
+
+
 COMMAND_KEYS: dict[str, Callable[[Controls], Command]] = {
     "pause": lambda controls: Resume() if controls.paused else Pause(),
     "step": lambda controls: Advance(1),
+    "ten": lambda controls: Advance(10),
     "lr_up": lambda controls: ScaleLearningRate(LR_FACTOR),
     "lr_down": lambda controls: ScaleLearningRate(1 / LR_FACTOR),
     "clip": lambda controls: SetClip(controls.usual_clip if controls.clip is None else None),
@@ -56,6 +77,17 @@ COMMAND_KEYS: dict[str, Callable[[Controls], Command]] = {
     "hotter": _temperature_by(TEMPERATURE_STEP),
     "save": lambda controls: Save(),
     "stop": lambda controls: Stop(),
+    "clip_lower": _clip_times(1 / CLIP_FACTOR),
+    "clip_higher": _clip_times(CLIP_FACTOR),
+    "clip_by": _clip_by,
+    "bptt_shorter": lambda controls: SetBptt(max(controls.bptt // 2, 1)),
+    "bptt_longer": lambda controls: SetBptt(controls.bptt * 2),
+    "weaken": lambda controls: ScaleRecurrent(W_HH_FACTORS[0]),
+    "strengthen": lambda controls: ScaleRecurrent(W_HH_FACTORS[1]),
+    "reset_state": lambda controls: ResetState(),
+    "rewind": lambda controls: Rewind(controls.rewind_to or 0),
+    "rewind_easier": lambda controls: Rewind(controls.rewind_to or 0, factor=EASIER),
+    "rewind_clip": lambda controls: Rewind(controls.rewind_to or 0, clip=controls.usual_clip),
 }
 
 
@@ -68,8 +100,13 @@ def expected(controls: Controls, command: Command) -> Controls:
             return replace(controls, paused=False)
         case ScaleLearningRate(factor):
             return replace(controls, lr_scale=controls.lr_scale * factor)
-        case SetClip(threshold):
-            return replace(controls, clip=threshold)
+        case SetClip(threshold, by):
+            return replace(controls, clip=threshold, clip_by=by or controls.clip_by)
+        case SetBptt(length):
+            return replace(controls, bptt=length)
+        case Rewind(_, factor, clip):
+            kept = controls.clip if clip is None else clip
+            return replace(controls, paused=False, lr_scale=controls.lr_scale * factor, clip=kept)
         case SetTemperature(temperature):
             return replace(controls, temperature=temperature)
     return controls
@@ -96,8 +133,10 @@ def describe(command: Command) -> str:
             return f"W_hh × {factor:g}{'' if layer is None else f' in layer {layer + 1}'}"
         case ResetState():
             return "reset the state"
-        case Rewind(step):
-            return f"rewind to step {step:,}"
+        case Rewind(step, factor, clip):
+            how = f", learning rate × {factor:g}" if factor != 1 else ""
+            how += f", clipping at {clip:g}" if clip is not None else ""
+            return f"rewind to step {step:,}{how}"
         case Fork(name, setting, value):
             return f"fork {name}{f' with {setting} {value}' if setting else ''}".strip()
         case SetTemperature(temperature):

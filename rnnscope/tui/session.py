@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.charts.text import printable
-from rnnscope.recording.commands import Command
+from rnnscope.recording.commands import Command, Rewind
 from rnnscope.recording.events import FINISHED, STARTING, STOPPED
 from rnnscope.tui.controls import COMMAND_KEYS, Controls, describe, expected
 from rnnscope.tui.look import Look
@@ -47,13 +47,16 @@ class Session:
         if not self.frozen:
             self.shown = self.newest
 
-    def command(self, key: str) -> Command | None:
-        """Return what to ask the worker for (a key of controls.py) and wait for its answer; None: see `remark`."""
+    def command(self, key: str | Command) -> Command | None:
+        """Return what to ask the worker for (a key of controls.py, or the command itself) and wait for its answer.
+
+        None: it cannot be asked for now, `remark` says why.
+        """
         self.remark = self._why_not(key)
         if self.remark or self.newest is None:
             return None
         now = self._expected or self.newest.controls
-        command = COMMAND_KEYS[key](now)
+        command = COMMAND_KEYS[key](now) if isinstance(key, str) else key
         self._expected = expected(now, command)
         self._waiting.append(command)
         return command
@@ -65,11 +68,14 @@ class Session:
         if not self._waiting:
             self._expected = None
 
-    def _why_not(self, key: str) -> str:
+    def _why_not(self, key: str | Command) -> str:
         newest = self.newest
         if newest is None:
             return "the run is still being opened"
-        what = describe(COMMAND_KEYS[key](newest.controls))
+        command = COMMAND_KEYS[key](newest.controls) if isinstance(key, str) else key
+        if isinstance(command, Rewind) and newest.controls.rewind_to is None:
+            return "rewind: nothing has gone wrong, there is nothing to go back from"
+        what = describe(command)
         if self.working:
             return "" if newest.live else f"{what}: the run is still starting, try again in a moment"
         why = f"{what}: the run is {newest.word}, nobody is there to do that"

@@ -12,6 +12,7 @@ from rnnscope.config import Config
 from rnnscope.recording.commands import Command
 from rnnscope.recording.state import RunState
 from rnnscope.tui.controls import Controls
+from rnnscope.tui.lab_history import History
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,6 +91,7 @@ class Snapshot:
 
     state: the recording folded; word: the state of the run for the header (as events.Status, or "interrupted");
     name, text: short names of the run and of its text (from outside: to be made printable before they are drawn).
+    history: what the lab draws over training steps; marks: (step, words) of each change that somebody made.
     notice: lines to show at once (why it failed, the last lines of a dead worker's log), empty when all is well.
     """
 
@@ -105,3 +107,5 @@ class Snapshot:
     loss: LossData | None
     clip: ClipData | None
     controls: Controls
+    history: History = History()
+    marks: tuple[tuple[int, str], ...] = ()

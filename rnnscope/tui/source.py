@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.recording.commands import Command, ScaleLearningRate, SetClip
+from rnnscope.recording.commands import (
+    Command,
+    Fork,
+    ResetState,
+    Rewind,
+    ScaleLearningRate,
+    ScaleRecurrent,
+    SetBptt,
+    SetClip,
+)
 from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, StepRow
+from rnnscope.recording.lab_events import Incident
 from rnnscope.recording.mailbox import Sender, decode_command
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.records import Columns
 from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
-from rnnscope.tui.controls import Controls
+from rnnscope.tui.controls import Controls, describe
+from rnnscope.tui.lab_history import HistoryReader
 from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
@@ -45,6 +56,9 @@ class Source:
         self._series = Series()
         self._rows_read = 0  # counts up with every row, so that the chart's data is made anew only when there are some
         self._recent = no_recent()
+        self._history = HistoryReader()
+        self._marks: tuple[tuple[int, str], ...] = ()
+        self._marked: object = None  # the interventions that the marks were made of
         self._newest: StepRow | None = None
         self._loss: LossData | None = None
         self._loss_made_of: tuple[object, ...] = ()
@@ -64,6 +78,9 @@ class Source:
         if state.started is not None and (self._state is None or state.started is not self._state.started):
             with Reader(self.folder) as again:  # vocabulary and text are there once the worker has started
                 self._meta = dict(again.meta)
+        self._history.update(reader, recorded)
+        if state.interventions is not self._marked:
+            self._marked, self._marks = state.interventions, marks(state)
         columns = reader.scalars()
         if columns.reset or len(columns):
             self._extend(columns)
@@ -125,6 +142,8 @@ class Source:
             loss=self._loss_data(state),
             clip=self._clip_data(state),
             controls=controls(state),
+            history=self._history.history,
+            marks=self._marks,
         )
 
     def _notice(self, word: str, state: RunState) -> tuple[str, ...]:
@@ -186,7 +205,7 @@ class Source:
             validation_step=tuple(step for step, _ in state.validations),
             validation_loss=tuple(loss for _, loss in state.validations),
             vocabulary=vocabulary_size(self._meta),
-            marks=marks(state),
+            marks=self._marks,
             diverged=(found.step, f"{found.event.quantity} {found.event.value}") if found else None,
         )
         return self._loss
@@ -204,12 +223,16 @@ def controls(state: RunState) -> Controls:
     configured = state.config.training.clip
     usual = configured if isinstance(configured, float | int) else 5.0
     settings = state.settings.event if state.settings else None
+    incident = state.lab.get(Incident.kind)
     return Controls(
         paused=state.state == PAUSED,
         lr_scale=settings.lr_scale if settings else 1.0,
         clip=settings.clip if settings else (None if configured == "none" else usual),
         usual_clip=float(settings.clip) if settings and settings.clip else float(usual),
         temperature=settings.temperature if settings else state.config.probes.temperature,
+        clip_by=settings.clip_by if settings else state.config.training.clip_by,
+        bptt=(settings.bptt if settings else None) or state.config.training.bptt,
+        rewind_to=incident.event.rewind_to if incident and isinstance(incident.event, Incident) else None,
     )
 
 
@@ -225,7 +248,21 @@ def marks(state: RunState) -> tuple[tuple[int, str], ...]:
         if isinstance(command, ScaleLearningRate):
             found[recorded.step] = (factor * command.factor, words)
         elif isinstance(command, SetClip):
-            found[recorded.step] = (factor, "clip off" if command.threshold is None else f"clip {command.threshold:g}")
+            by = f" by {command.by}" if command.by else ""
+            found[recorded.step] = (
+                factor,
+                "clip off" if command.threshold is None else f"clip {command.threshold:g}{by}",
+            )
+        elif isinstance(command, SetBptt):
+            found[recorded.step] = (factor, f"T {command.length}")
+        elif isinstance(command, ScaleRecurrent):
+            found[recorded.step] = (factor, describe(command).replace(" × ", "×"))
+        elif isinstance(command, ResetState):
+            found[recorded.step] = (factor, "state 0")
+        elif isinstance(command, Rewind):
+            found[recorded.step] = (factor * command.factor, describe(command).split(",")[0])
+        elif isinstance(command, Fork):
+            found[recorded.step] = (factor, describe(command))
     return tuple(
         (step, " ".join(filter(None, (f"lr ×{factor:.3g}" if factor != 1 else "", words))))
         for step, (factor, words) in sorted(found.items())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.events import MouseScrollDown
 
-from rnnscope.tui.actions import ACTIONS
+from rnnscope.tui.actions import in_groups
 from rnnscope.tui.screens.help import help_text
 from tests.tui.screen import drawn, live, opened, panel_text, until
 
@@ -51,14 +51,17 @@ async def test_every_panel_is_explained_in_three_sentences_and_every_action_once
         for large in ("", "gradient"):
             live(pilot).large = large
             text = help_text(live(pilot)).plain
-            assert [text.count(f"  {action.shown:<7}{action.help}\n") for action in ACTIONS] == [1] * len(ACTIONS)
+            actions = in_groups(live(pilot).groups)
+            assert [text.count(f"  {action.shown:<7}{action.help}\n") for action in actions] == [1] * len(actions)
 
 
 async def test_every_action_is_in_the_palette(finished: Path) -> None:
     async with opened(finished) as pilot:
         app = pilot.app
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {action.shown for action in ACTIONS} - {"^p"} == {title.rsplit("(", 1)[1][:-1] for title in titles}
+        shown = {action.shown for action in in_groups(live(pilot).groups)}
+        titles -= {title for title in titles if title.startswith("Screen: ")}
+        assert shown - {"^p"} == {title.rsplit("(", 1)[1][:-1] for title in titles}
         (layer,) = [command for command in app.get_system_commands(app.screen) if "next layer" in command.title]
         await layer.callback()
         assert "layer 1/2" in panel_text(pilot, "activations")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rnnscope.tui.screens.base import RunScreen
+from rnnscope.tui.screens.gradients import GradientsScreen
 from rnnscope.tui.screens.live import LiveScreen
 from rnnscope.tui.session import Session
 
@@ -19,4 +20,4 @@ class Entry:
     make: Callable[[Session, str], RunScreen]
 
 
-SCREENS: tuple[Entry, ...] = (Entry("1", "live", LiveScreen),)
+SCREENS: tuple[Entry, ...] = (Entry("1", "live", LiveScreen), Entry("2", "gradients", GradientsScreen))

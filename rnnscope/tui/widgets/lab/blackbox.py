@@ -1,0 +1,141 @@
+"""The black box: what broke an update first, and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnscope.charts.axes import Axes
+from rnnscope.charts.coloured_text import coloured_text
+from rnnscope.charts.series import Line, Series, VMark
+from rnnscope.charts.spans import Row, Span, Style
+from rnnscope.charts.text import printable, wrap
+from rnnscope.recording.lab_events import Incident
+from rnnscope.tui import ranges
+from rnnscope.tui.captions import caption
+from rnnscope.tui.widgets.panel import Painted, Panel
+
+REASONS = {"spike": "the loss jumped", "nan": "NaN", "inf": "infinity"}
+PHASES = {
+    "forward": "in the forward pass (reading)", "backward": "in the backward pass (back-propagation through time)",
+    "update": "in the update of the weights",
+}  # fmt: skip
+CHOICES = (
+    ("E", "rewind, learning rate ÷ 10"), ("C", "rewind, with clipping"), ("A", "rewind, as it was: it happens again"),
+)  # fmt: skip
+QUIET = (
+    "Nothing has gone wrong yet.",
+    "The last updates are kept so that they can be replayed exactly: weights, optimiser and random state.",
+    "On NaN, infinity or a spike of the loss training stops, and here stands the first quantity that was wrong.",
+)
+
+
+def headline(event: Incident, step: int) -> str:
+    """Return what happened, in one line."""
+    what = REASONS.get(event.reason, event.reason)
+    return f"step {step:,}: {what}, first in {printable(event.quantity)} = {printable(event.value)}"
+
+
+def place(event: Incident) -> str:
+    """Return where it was."""
+    parts = [PHASES.get(event.phase, event.phase)]
+    if event.layer is not None:
+        parts.append(f"layer {event.layer + 1}")
+    if event.t is not None:
+        parts.append(f"time step {event.t + 1} of {len(event.text)}")
+    if event.parameter:
+        parts.append(printable(event.parameter))
+    parts.append(f"sequence {event.row + 1} of the batch")
+    return " · ".join(parts)
+
+
+class BlackBoxPanel(Panel):
+    """Shows (Incident | None, its step)."""
+
+    heading = "black box"
+    chips = ((("E",), "rewind, lr ÷10"), (("C",), "rewind + clip"), (("A",), "as it was"))
+    summary = (
+        "When the loss jumps, or becomes NaN or infinite, training stops, the last updates are replayed exactly, "
+        "and the first quantity that was wrong is found in causal order: weights, forward in time, loss, then "
+        "backward in time, then the gradients of the parameters. Below it the text that was being read, with the "
+        "character at that time step marked, and the gradient ‖∂L/∂h_t‖ of that very batch, which shows an "
+        "explosion as a line that rises to the left: ‖∂L/∂h_t‖ ≈ ‖∂L/∂h_T‖ · e^(λ(T−t)). From here one can rewind "
+        "to before it."
+    )
+    details = (
+        "A full snapshot is taken every few dozen updates, with optimiser, random state and place in the text; the "
+        "updates between are run again. As it was reproduces the blow-up exactly. With clipping uses the threshold "
+        "of before, or 5. A rewind is a new segment of the same run: nothing recorded is lost."
+    )
+
+    def paint(self, width: int, height: int) -> Painted:
+        """Draw the finding, the text, the gradient of that batch, and the choices."""
+        event, step = self.inputs or (None, 0)
+        if not isinstance(event, Incident):
+            return Painted(self._quiet(width, height), self.title("the last updates, replayed"))
+        palette = self.look.palette
+        at = step if isinstance(step, int) else 0
+        bad, faint = Style(fg=palette.bad, bold=True), Style(fg=palette.faint)
+        plain = Style(fg=palette.foreground)
+        said = ((headline(event, at), bad), (place(event), replace(plain, bold=True)), (event.explanation, plain))
+        rows: list[Row] = [
+            (Span("".join(p.shown for p in line), style),) for text, style in said for line in wrap(text, width)[:3]
+        ]
+        rows.append((Span(f"loss {event.loss:.4g} nats/char · norm of the gradient {event.grad_norm:.4g}", faint),))
+        choices = self._choices(event, width)
+        room = height - len(rows) - len(choices)
+        lines = min(max(room // 4, 1), 5, -(-len(event.text) // width) + event.text.count("\n"))
+        if room >= 2:
+            rows.append(caption(width, faint, "the text being read, the character at that time step marked:"))
+            rows += self._text(event, width, lines)
+            room -= lines + 1
+        if room >= 5:
+            rows += self._gradient(event, width, room)
+        title = self.title("what broke it first")
+        return Painted([*rows, *choices], title, (Span(f"step {at:,}", bad),))
+
+    def _quiet(self, width: int, height: int) -> list[Row]:
+        faint = Style(fg=self.look.palette.faint)
+        lines = ["".join(p.shown for p in line) for text in QUIET for line in wrap(text, width)]
+        return [()] * max((height - len(lines)) // 2, 0) + [(Span(line, faint),) for line in lines]
+
+    def _choices(self, event: Incident, width: int) -> list[Row]:
+        palette = self.look.palette
+        rows: list[Row] = [(Span(f"rewind to step {event.rewind_to:,}, the last that can be restored exactly:"),)]
+        for key, words in CHOICES:
+            rows.append((Span(f"  {key}  ", Style(fg=palette.accent, bold=True)), Span(words)))
+        return rows
+
+    def _text(self, event: Incident, width: int, height: int) -> list[Row]:
+        palette = self.look.palette
+        at = event.t if event.t is not None else None
+        start = 0
+        if at is not None and at > width * height // 2:
+            start = min(at - width * height // 2, max(len(event.text) - width * height, 0))
+        shown = event.text[start:]
+        cursor = None if at is None else at - start
+        return coloured_text(
+            shown, np.zeros(0), width, height, 0, 1, palette=palette, mono=self.look.mono, cursor=cursor, tail=False
+        )
+
+    def _gradient(self, event: Incident, width: int, height: int) -> list[Row]:
+        from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
+
+        palette = self.look.palette
+        total = np.asarray(event.total, np.float64)
+        steps = total.shape[1] if total.ndim == 2 else 0
+        if not steps:
+            return self.waiting("no gradient of that batch", width, height)
+        x = np.arange(1, steps + 1, dtype=np.float64)
+        axes = Axes(
+            x_label="t in characters", y_label="log₁₀ ‖∂L/∂h_t‖ of that batch", x_range=(1.0, float(max(steps, 2))),
+            y_range=ranges.log_range(total), x_integer=True, y_integer=True,
+        )  # fmt: skip
+        series: list[Series] = []
+        if event.t is not None:
+            series.append(VMark(event.t + 1, palette.bad, f"t = {event.t + 1}"))
+        for layer in range(total.shape[0]):
+            colour = palette.lines[layer % len(palette.lines)]
+            series.append(Line(x, total[layer], colour, label=f"layer {layer + 1}", bold=True))
+        return line_chart(series, axes, width, height, palette, self.look.mono)

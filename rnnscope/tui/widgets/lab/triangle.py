@@ -1,0 +1,103 @@
+"""Who taught whom: how strongly the loss at each t reaches the state at each earlier s."""
+
+from __future__ import annotations
+
+import math
+
+from textual import events
+
+from rnnscope.charts.heatmap import legend
+from rnnscope.charts.spans import Row, Span, Style, fit
+from rnnscope.charts.text import cell_width, printable
+from rnnscope.charts.triangle import Viewport, triangle, viewport
+from rnnscope.recording.lab_events import Triangle
+from rnnscope.tui.captions import caption, longest
+from rnnscope.tui.snapshot import When
+from rnnscope.tui.widgets.panel import Painted, Panel
+
+SCALE = (-8.0, 1.0)
+"""Of the colours, in powers of ten: fixed."""
+NAMED = {" ": "space", "\n": "newline", "\t": "tab"}
+
+
+def name(character: str) -> str:
+    """Return a character as it is spoken of."""
+    return NAMED.get(character) or f"‘{printable(character)}’"
+
+
+def readout(event: Triangle, layer: int, t: int, s: int, width: int) -> str:
+    """Return in words what the cursor is on."""
+    value = float(event.norms[layer, t, s])
+    said = "0 (or underflow)" if value == -math.inf else "not finite" if not math.isfinite(value) else f"10^{value:.2f}"
+    wrong, read = name(event.targets[t : t + 1]), name(event.text[s : s + 1])
+    return longest(
+        width,
+        f"the error at t = {t + 1}, predicting {wrong}, reaches the state at s = {s + 1}, which had just read {read}, "
+        f"{t - s} steps back: ‖∂loss_t/∂h_s‖ = {said}",
+        f"error at t = {t + 1} (next: {wrong}) → state at s = {s + 1} (read {read}), lag {t - s}: {said}",
+        f"t {t + 1} {wrong} → s {s + 1} {read}, lag {t - s}: {said}",
+    )
+
+
+class TrianglePanel(Panel):
+    """Shows (Triangle | None, When, layer, t, s)."""
+
+    heading = "who taught whom"
+    chips = ((("↑", "↓"), "loss t"), (("←", "→"), "state s"), (("y",), "layer"))
+    summary = (
+        "A row for each loss, a column for each earlier state: the colour is ‖∂loss_t/∂h_s‖, how much the error at "
+        "character t (on the left: the character to be predicted) reaches the memory at s (above: the character "
+        "just read), as a power of ten on a fixed scale. By the chain rule ∂loss_t/∂h_s = ∂loss_t/∂h_t · J_t · … · "
+        "J_s+1, so along a row it fades to the left, and nothing is above the diagonal: the future teaches the "
+        "past, never the other way round. Bright places far to the left are long-range lessons: a quotation mark, a "
+        "name, the start of a line."
+    )
+    details = (
+        "One sequence of the batch. A column summed over t as vectors is the total gradient ∂L/∂h_s; the lengths "
+        "drawn here do not add up to its length. All T adjoints are carried in one scan backwards. The arrows, or a "
+        "click, move the ring, and the line below says what it is on; y changes the layer."
+    )
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._view: Viewport | None = None
+
+    def paint(self, width: int, height: int) -> Painted:
+        """Draw the square, the readout and the legend."""
+        event, when, layer, t, s = self.inputs or (None, When(0), 0, 0, 0)
+        measured = when if isinstance(when, When) else When(0)
+        title = self.title("log₁₀ ‖∂loss_t/∂h_s‖")
+        if not isinstance(event, Triangle):
+            return Painted(self.waiting("waiting for the first triangle …", width, height), title)
+        layer, t, s = (int(v) if isinstance(v, int) else 0 for v in (layer, t, s))
+        palette, mono = self.look.palette, self.look.mono
+        wide = any(cell_width(c) == 2 for c in printable(event.text + event.targets))
+        notes = 3 if height >= 10 else 1
+        room = height - notes
+        self._view = viewport(event.norms.shape[1], width, room, (t, s), wide=wide, mono=mono)
+        rows = triangle(
+            event.norms[layer], event.targets, event.text, width, room, *SCALE, (t, s), palette=palette, mono=mono
+        )
+        rows.append((Span(readout(event, layer, t, s, width), Style(fg=palette.accent, bold=True)),))
+        if notes > 1:
+            rows.append(self._legend(width))
+            faint = Style(fg=palette.faint)
+            rows.append(caption(width, faint, "norms do not add: ∂L/∂h_s = Σ_t ∂loss_t/∂h_s holds for the vectors"))
+        layers = event.norms.shape[0]
+        words = f"layer {layer + 1}/{layers} · rows: loss at t · columns: state at s"
+        title = self.title(longest(width - len(self.heading) - 20, f"log₁₀ ‖∂loss_t/∂h_s‖ · {words}", words))
+        return Painted(rows, title, self.age(measured, title, width))
+
+    def _legend(self, width: int) -> Row:
+        palette = self.look.palette
+        row = legend(*SCALE, min(width, 48), "sequential", palette=palette, mono=self.look.mono, label="log₁₀ norm")
+        return fit((*row, Span("  darkest: 10⁻⁸ or less, or 0", Style(fg=palette.faint))), width)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Put the cursor there."""
+        place = self._view.at(event.x - 1, event.y - 1) if self._view else None
+        if place is not None and event.chain == 1 and place[1] <= place[0]:
+            event.stop()
+            await self.run_action(f"screen.point({place[0]}, {place[1]})")
+        else:
+            await super().on_click(event)
