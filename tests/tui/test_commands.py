@@ -10,6 +10,7 @@ from rnnscope.recording import commands as c
 from rnnscope.recording.events import Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.screens import base
+from rnnscope.tui.screens.table import SCREENS
 from tests.tui.screen import drawn, live, opened, until
 
 
@@ -88,7 +89,7 @@ async def test_so_do_the_keys_of_the_view(finished: Path, key: str, why: str) ->
 
 
 async def test_the_last_line_offers_what_does_something(training: Writer) -> None:
-    async with opened(training.folder, (200, 60)) as pilot:
+    async with opened(training.folder, (200, 60), screens=SCREENS[:1]) as pilot:
         line = drawn(pilot).split("\n")[-1]
         for chip in ("space pause", ". step", "+/- lr", "c clip", "t/T temp", "w save", "z freeze", "i/o zoom"):
             assert chip in line

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnscope.tui.screens.table import SCREENS
 from tests.fakes import make_fake_run
 from tests.tui.screen import drawn, opened, panel, until
 
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).parent / "snapshots"
 )
 async def test_a_finished_run(tmp_path: Path, name: str, size: tuple[int, int], mono: bool) -> None:
     make_fake_run(tmp_path / "run", steps=300)
-    async with opened(tmp_path / "run", size, mono=mono) as pilot:
+    async with opened(tmp_path / "run", size, mono=mono, screens=SCREENS[:1]) as pilot:
         await until(pilot, lambda: all(panel(pilot, p).paints for p in ("loss", "gradient", "activations", "sampling")))
         text = "\n".join(line.rstrip() for line in drawn(pilot).split("\n")) + "\n"
     saved = FOLDER / f"{name}.txt"
