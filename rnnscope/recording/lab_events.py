@@ -72,8 +72,9 @@ class Horizon:
     """How far back the gradient reaches, beside how far back the model uses what it read.
 
     half_life: (L,) lags until the batch-mean reach has fallen to half of its value at lag 0 (interpolated in log10);
-    inf where it has not within the window. contexts: (K,) characters k; loss: (K,) validation loss in nats per
-    character with the state reset k characters back; full_loss: with the state carried; chars: predictions averaged.
+    inf where it has not within the window, NaN where there is none at lag 0. contexts: (K,) characters k; loss: (K,)
+    validation loss in nats per character with exactly k characters read from a zero state; full_loss: of the same
+    characters with the state carried; chars: predictions averaged, the same for all.
     gate_half_lives: (L, H) in steps: ln 2 / -ln(mean gate) of each unit's forget gate (LSTM "f") or update gate
     (GRU "z"), shape (0, 0) for other cells; gate: its name, or "".
     """
@@ -94,10 +95,10 @@ class Clipping:
     """What clipping did over the last steps, and which time step made the gradient large.
 
     before, after: (N,) global norm of the gradient of the mean loss, of the last N steps. threshold: None where off.
-    by: "norm" or "value". fired: share of the N steps at which it clipped; scale: mean of after/before over those
-    (1 where it never fired). contributions: (L, T) float32, log10 of the Frobenius norm of time step t's part of the
-    gradient of weight_hh (mean loss, all batch rows; the parts add up to the gradient as matrices).
-    layer, t: the largest part's (from 0); -1 where none is finite.
+    by: "norm" or "value". fired: share of the N steps at which it clipped (0 where N is); scale: mean of after/before
+    over those (1 where it never fired). contributions: (L, T) float32, log10 of the Frobenius norm of time step t's
+    part of the gradient of weight_hh, of the window about to be trained on (mean loss, all batch rows, no dropout; the
+    parts add up to the gradient as matrices). layer, t: the largest part's (from 0); -1 where none is finite.
     """
 
     kind: ClassVar[str] = "clipping"
@@ -117,9 +118,10 @@ class Clipping:
 class Parameters:
     """One row a parameter tensor (P of them), around one update.
 
-    gradient_norm, weight_norm: Euclidean, gradient of the mean loss before clipping. update_ratio: ||update|| over
-    ||weight||. idle: share of the layer's units that are dead (ReLU: 0 on the whole window) or saturated (tanh or a
-    gate within 0.05 of its bounds on 95% of the window); NaN for tensors that belong to no recurrent layer.
+    gradient_norm, weight_norm: Euclidean, gradient of the mean loss before clipping, weight before the update.
+    update_ratio: ||update|| over ||weight||, inf where all weights were 0, 0 where the update was left out. idle:
+    share of the layer's units that are dead (ReLU: 0 on the whole window) or saturated (tanh, or any gate of the unit,
+    within 0.05 of its bounds on 95% of the window); NaN for tensors that belong to no recurrent layer.
     edges: (E+1,) log10 magnitudes; weight_histogram, gradient_histogram: (P, E) counts of log10 |x| between them
     (what is smaller, zeros too, in the first, what is larger in the last; NaN and inf left out).
     """
