@@ -200,7 +200,7 @@ class RunConfig:
     """Recurrence: our explicit scan, torch's fused layer, or the measured faster of the two."""
 
     checkpoint_every: int = 1000
-    """Training steps between two kept checkpoints (last and best are always kept)."""
+    """Training steps between two checkpoints. At most 64 stay, evenly spread (first, last and best always)."""
 
 
 @dataclass(frozen=True)
