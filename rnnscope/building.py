@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rnnscope.config import Config
 from rnnscope.corpus import Corpus, check_windows
 from rnnscope.model import resolve_kernel
-from rnnscope.training.device import prepare, resolve_device, resolve_precision
+from rnnscope.training.device import check_room, prepare, resolve_device, resolve_precision
 from rnnscope.training.loop import Trainer
 
 
@@ -19,11 +19,13 @@ def build(config: Config, corpus: Corpus, kernels: Mapping[str, str]) -> Trainer
         kernels: by device type, the kernel that the run began with; it is kept, since the other differs in last bits.
 
     Raises:
-        UserError: no such device here, a text shorter than one window, or a kernel that cannot do what is asked.
+        UserError: no such device here, a text shorter than one window, a GPU without room, or a kernel that cannot
+            do what is asked.
     """
     device = resolve_device(config.run.device)
     prepare(config.run, device)
     check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
+    check_room(config, len(corpus.vocabulary), device)
     precision = resolve_precision(config.run.precision)
     kernel = resolve_kernel(
         config.run.kernel, config.model.cell, device.type,

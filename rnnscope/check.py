@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import math
 import re
-import sys
 
 from rnnscope.config import Config, ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
@@ -14,7 +13,7 @@ from rnnscope.memory import available_memory
 from rnnscope.registry import CELLS
 
 FLOAT = 4  # bytes
-FLOAT_MAX = sys.float_info.max
+LARGEST_FLOAT = 1e30  # of any factor: float32 ends at 3e38, and Adam divides its rate by 0.1 at first
 LONGEST_TEXT = 10**10  # characters of a generated text: fills any disk here
 LARGEST = 10**15  # of any count: far beyond what can be had, and still exact as a float
 LARGEST_SEED = 2**32 - 1
@@ -58,6 +57,14 @@ def check(config: Config, vocabulary_size: int | None = None) -> None:
         check_memory(config, vocabulary_size, available_memory())
 
 
+def check_sampling(temperature: float, length: int, seed: int) -> None:
+    """Look at the options of `rnnscope sample`. Raises UserError."""
+    if not temperature >= 0:
+        raise UserError(f"--temperature {temperature}: must be zero or a positive number")
+    _between("length", length, 1, LONGEST_TEXT)
+    _between("seed", seed, 0, LARGEST_SEED)
+
+
 def _check_names(config: Config) -> None:
     if not all(config.texts):
         raise UserError("a text's name is empty; name a file or folder, or leave it out for the built-in play")
@@ -75,13 +82,15 @@ def _check_model(model: ModelConfig) -> None:
         raise UserError(f"--cell {model.cell}: unknown cell{hint}; use one of: {', '.join(CELLS)}")
     for name in ("layers", "hidden", "embedding"):
         _at_least(name, getattr(model, name), 1)
-    _finite("gain", model.gain)
+    if not 0 <= model.gain <= LARGEST_FLOAT:
+        raise UserError(f"--gain {model.gain}: must be between 0 and {LARGEST_FLOAT:g}")
     for name in ("dropout", "recurrent_dropout"):
         value = getattr(model, name)
         if not 0 <= value < 1:
             raise UserError(f"{_flag(name)} {value}: must be at least 0 and below 1")
     if model.forget_bias is not None:
-        _finite("forget_bias", model.forget_bias)
+        if not abs(model.forget_bias) <= LARGEST_FLOAT:
+            raise UserError(f"--forget-bias {model.forget_bias}: must be a number, at most {LARGEST_FLOAT:g}")
         if model.cell != "lstm":
             raise UserError("--forget-bias: only an lstm has a forget gate's bias; use --cell lstm or leave it out")
 
@@ -89,14 +98,14 @@ def _check_model(model: ModelConfig) -> None:
 def _check_training(training: TrainingConfig) -> None:
     for name in ("batch", "bptt", "lr_decay_every"):
         _at_least(name, getattr(training, name), 1)
-    if not 0 < training.lr <= FLOAT_MAX:
-        raise UserError(f"--lr {training.lr}: the learning rate must be a positive number")
+    if not 0 < training.lr <= LARGEST_FLOAT:
+        raise UserError(f"--lr {training.lr}: the learning rate must be a positive number, at most {LARGEST_FLOAT:g}")
     if not 0 < training.lr_decay <= 1:
         raise UserError(f"--lr-decay {training.lr_decay}: must be above 0 and at most 1")
     _between("momentum", training.momentum, 0, 1)
     _at_least("weight_decay", training.weight_decay, 0)
-    if training.clip != "none" and not 0 < training.clip <= FLOAT_MAX:
-        raise UserError(f"--clip {training.clip}: must be a positive number, or none")
+    if training.clip != "none" and not 0 < training.clip <= LARGEST_FLOAT:
+        raise UserError(f"--clip {training.clip}: must be a positive number, at most {LARGEST_FLOAT:g}, or none")
     for name in ("steps", "epochs", "minutes"):
         value = getattr(training, name)
         if value is not None:
@@ -108,11 +117,6 @@ def _check_training(training: TrainingConfig) -> None:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _finite(name: str, value: float) -> None:
-    if not abs(value) <= FLOAT_MAX:  # math.isfinite would stumble over an integer of 400 digits, as TOML has them
-        raise UserError(f"{_flag(name)} {value}: must be a finite number")
 
 
 def _at_least(name: str, value: float, low: float) -> None:

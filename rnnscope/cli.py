@@ -97,14 +97,9 @@ def sample(arguments: list[str]) -> int:
     from rnnscope import options
 
     asked = options.parse(options.Sample, "sample", arguments)
-    if not asked.temperature >= 0:
-        raise UserError(f"--temperature {asked.temperature}: must be zero or a positive number")
-    if asked.length < 1:
-        raise UserError(f"--length {asked.length}: must be at least 1")
-    from rnnscope.check import LARGEST_SEED
+    from rnnscope.check import check_sampling
 
-    if not 0 <= asked.seed <= LARGEST_SEED:
-        raise UserError(f"--seed {asked.seed}: must be between 0 and {LARGEST_SEED:,}")
+    check_sampling(asked.temperature, asked.length, asked.seed)
     from rnnscope.loading import as_output, load_run, write_text
     from rnnscope.recording.runs import find_run
 

@@ -49,6 +49,11 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _number(value: float, decimals: int = 4) -> str:
+    """Return `value` with that many decimals; of a loss that explodes only the first digits, it may have 30."""
+    return f"{value:.{decimals}f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
 class Rate:
     """Characters a second between two reports."""
 
@@ -140,7 +145,7 @@ class PlainLines:
         self._told, self._written = time.monotonic(), row.step
         rate = self._rate.update(row)
         self._say(
-            f"step {row.step:>7,}  epoch {row.epoch:6.2f}  loss {row.loss:.4f}  "
+            f"step {row.step:>7,}  epoch {row.epoch:6.2f}  loss {_number(row.loss)}  "
             f"grad norm {row.grad_norm:8.3g}  {rate:9,.0f} char/s"
         )
 
@@ -158,8 +163,8 @@ class PlainLines:
                     self._say(f"{event.unseen_chars:,} held-out characters that training never saw are left out")
             case e.Validation():
                 best = "  best so far" if event.best else ""
-                bits = event.loss / math.log(2)
-                self._say(f"step {step:>7,}  validation {event.loss:.4f} nats/char = {bits:.3f} bits{best}")
+                nats, bits = _number(event.loss), _number(event.loss / math.log(2), 3)
+                self._say(f"step {step:>7,}  validation {nats} nats/char = {bits} bits{best}")
             case e.Status() if event.detail and event.state != e.FAILED:
                 self._last()
                 self._say(event.detail)

@@ -20,10 +20,11 @@ from rnnscope.errors import EXIT_USAGE, RunFailed, UserError, one_line
 from rnnscope.options import RUNS, Interface, Train, merged, read_toml
 from rnnscope.recording.events import STARTING, Status
 from rnnscope.recording.lock import live
+from rnnscope.recording.place import check_new
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import find_run, next_name, request_stop
 from rnnscope.recording.writer import Writer
-from rnnscope.saved import check_checkpoint, saved_steps, weights_name
+from rnnscope.saved import check_checkpoint, resumable_steps, weights_name
 from rnnscope.spawning import own_python, spawn_worker
 
 __all__ = ["defaults", "prepare_new", "prepare_resume", "spawn_worker", "stop"]
@@ -63,6 +64,7 @@ def prepare_new(config: Config, *, headless: bool) -> Path:
         UserError: bad options or input; nothing was written.
     """
     check(config)
+    check_new(_new_folder(config))  # a long text need not be read to tell of a name that is taken
     notes: list[str] = []
     config = dataclasses.replace(config, texts=absolute_texts(config.texts, lambda what, _: notes.append(what)))
     stateful = config.text.batches == "stateful"
@@ -77,9 +79,13 @@ def prepare_new(config: Config, *, headless: bool) -> Path:
     _check_device(config, symbols, headless)
     for note in notes:  # told once all is well: what is refused is told in one line
         print(f"rnnscope: {printable(note)}", file=sys.stderr)
-    folder = Path(config.run.run) if config.run.run else next_name(Path(RUNS), config)
+    folder = _new_folder(config)
     Writer.create(folder, config, {}).close()
     return folder
+
+
+def _new_folder(config: Config) -> Path:
+    return Path(config.run.run) if config.run.run else next_name(Path(RUNS), config)
 
 
 def prepare_resume(folder: Path, config: Config, *, headless: bool = False) -> None:
@@ -142,7 +148,7 @@ def _changed(before: Config, after: Config) -> list[str]:
 
 def _check_saved(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     """Check text and newest checkpoint, if the run has come so far as to have one."""
-    steps = saved_steps(folder)
+    steps = resumable_steps(folder)
     if not steps:
         return
     with Reader(folder) as reader:

@@ -32,7 +32,7 @@ def test_the_defaults_are_fine_and_need_little_memory() -> None:
         ("model", "layers", [0, -1]),
         ("model", "hidden", [0, -5]),
         ("model", "embedding", [0]),
-        ("model", "gain", [NAN, INF, -INF, 10**400]),
+        ("model", "gain", [NAN, INF, -INF, -1.0, 1e300, 10**400]),
         ("model", "dropout", [-0.1, 1.0, NAN]),
         ("model", "recurrent_dropout", [1.5]),
         ("model", "forget_bias", [INF]),

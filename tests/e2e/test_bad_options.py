@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnscope.cli import main
 from tests.e2e.refusals import Refuse, check_line, contents
 
 
@@ -58,6 +59,8 @@ def test_the_whole_command_says_one_line_too(here: Path) -> None:
         ("--cell ltsm", "did you mean lstm"),
         ("--optimizer adma", "--optimizer"),
         ("--lr nan", "--lr nan"),
+        ("--lr 1e300", "--lr 1e+300: the learning rate must be a positive number, at most 1e+30"),
+        ("--forget-bias 1e300", "--forget-bias"),
         ("--clip -1", "--clip"),
         ("--split 90/20", "--split 90/20"),
         ("--hiden 5", "did you mean --hidden"),
@@ -144,3 +147,14 @@ def test_sampling_options_that_cannot_work(run: Path, refuse: Refuse) -> None:
     assert "--temperature" in refuse("sample", "run", "--temperature", "nan")
     assert "--length" in refuse("sample", "run", "--length", "0")
     assert "--seed" in refuse("sample", "run", "--seed", "-1")
+    assert "--length" in refuse("sample", "run", "--length", "1" + 30 * "0")
+
+
+@pytest.mark.parametrize("words", ["--seconds 0", "--seconds nan", "--seconds x", "--threads 0", "--threads 99999"])
+def test_options_of_bench_that_cannot_work(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["bench", *words.split()])
+    assert end.value.code == 2
+    message = check_line(capsys.readouterr().err)
+    assert words.split()[0] in message
+    assert words.split()[1] in message

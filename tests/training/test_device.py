@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
+from rnnscope.building import build
 from rnnscope.check import estimated_bytes
-from rnnscope.config import Config, ModelConfig, RunConfig, TrainingConfig
+from rnnscope.config import Config, ModelConfig, RunConfig, TextConfig, TrainingConfig
+from rnnscope.corpus import load
 from rnnscope.errors import UserError
 from rnnscope.training.device import check_device, check_room, resolve_device
 
@@ -45,6 +48,15 @@ def test_auto_is_the_first_gpu(monkeypatch: pytest.MonkeyPatch, device: str) -> 
     gpu(monkeypatch, free=0, count=1)
     with pytest.raises(UserError, match="memory on cuda:0"):
         check_device(on(device), SYMBOLS)
+
+
+def test_a_worker_looks_before_it_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With auto, nobody has asked before: the screen does not wait for torch."""
+    monkeypatch.setenv("RNNSCOPE_CACHE", str(tmp_path))
+    corpus = load(("play",), TextConfig(length=20_000))
+    gpu(monkeypatch, free=10**6, count=1)
+    with pytest.raises(UserError, match="memory on cuda:0"):
+        build(on("auto", batch=4), corpus, {})
 
 
 def test_the_message_names_what_takes_most(monkeypatch: pytest.MonkeyPatch) -> None:
