@@ -83,7 +83,7 @@ class SamplingPanel(Panel):
         text_rows, below = share_rows(height - 1 - has_legend, lines)
         forced = self._text(comparison.prefix, comparison.truth, comparison.probability, half, text_rows, parts)
         free = self._text(comparison.prefix, comparison.free, comparison.free_probability, other, text_rows, parts)
-        forced_head, free_head = self._heads(comparison.temperature, half, other)
+        forced_head, free_head = self._heads(comparison.temperature, measured, half, other)
         rows = side_by_side([forced_head, *forced], [free_head, *free], width, separator)
         if below:
             left, right = self._charts(comparison, parts, half, other, below)
@@ -94,13 +94,13 @@ class SamplingPanel(Panel):
             rows.append(fit((*bar, Span("   "), mark), width))
         return self._titled(rows, measured, half, width)
 
-    def _heads(self, temperature: float, left: int, right: int) -> tuple[Row, Row]:
-        """Return the line above each text: what is read there, and what the colours mean."""
+    def _heads(self, temperature: float, when: When, left: int, right: int) -> tuple[Row, Row]:
+        """Return the line above each text: what is read there, what the colours mean, or when it was measured."""
         faint = Style(fg=self.look.palette.faint)
         by = "bolder with p" if self.look.mono else "coloured by p"
-        own = f"reads its own text, T {temperature:g}"
+        own, step = f"reads its own text, T {temperature:g}", f"step {when.step:,}"
         return (
-            caption(left, faint, f"reads the truth, {by} given to it", f"truth, {by}", "truth"),
+            caption(left, faint, f"reads the truth, {by} given to it", f"truth, {by}", f"truth, {step}", "truth"),
             caption(right, faint, f"{own}, {by}", own, f"its own, T {temperature:g}"),
         )
 
@@ -144,7 +144,8 @@ class SamplingPanel(Panel):
             name = "first difference" if width >= WIDE else ""
             mark = () if parts is None else (VMark(parts + 1, palette.accent, name),)
             place = np.arange(1, len(values) + 1, dtype=np.float64)
-            axes = Axes(x_range=(1, end), y_range=(0, top), x_integer=True, y_integer=top > DISTANCE_TOP)
+            ticks = np.linspace(0, top, 5 if height >= 12 else 3).tolist()
+            axes = Axes(x_range=(1, end), y_range=(0, top), x_integer=True, y_ticks=ticks)
             return line_chart(
                 [*mark, *under, Line(place, values, palette.lines[0])], axes, width, height, palette, mono
             )
