@@ -76,6 +76,8 @@ class Session:
         if isinstance(command, Rewind) and newest.controls.rewind_to is None:
             return "rewind: nothing has gone wrong, there is nothing to go back from"
         what = describe(command)
+        if isinstance(command, Rewind) and not self.working:
+            return ""  # a worker is started for it
         if self.working:
             return "" if newest.live else f"{what}: the run is still starting, try again in a moment"
         why = f"{what}: the run is {newest.word}, nobody is there to do that"

@@ -20,11 +20,13 @@ from rnnscope.recording.commands import (
 )
 from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, StepRow
 from rnnscope.recording.lab_events import Incident
+from rnnscope.recording.lock import live
 from rnnscope.recording.mailbox import Sender, decode_command
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.records import Columns
 from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
+from rnnscope.spawning import spawn_worker
 from rnnscope.tui.controls import Controls, describe
 from rnnscope.tui.lab_history import HistoryReader
 from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
@@ -63,6 +65,7 @@ class Source:
         self._loss: LossData | None = None
         self._loss_made_of: tuple[object, ...] = ()
         self._sent: list[Sent] = []
+        self._begun: list[Answered] = []  # commands that a worker was started with
 
     def poll(self) -> Snapshot:
         """Read what is new.
@@ -71,10 +74,10 @@ class Source:
             UserError: the recording cannot be read (any more).
         """
         reader = self._open()
-        live = reader.live()  # before reading: what a worker that ended wrote last is then read as well
+        held = reader.live()  # before reading: what a worker that ended wrote last is then read as well
         recorded = reader.poll()
         state = self._state or RunState(config=reader.config, meta=reader.meta)
-        state = with_live(fold_all(state, recorded), live)
+        state = with_live(fold_all(state, recorded), held)
         if state.started is not None and (self._state is None or state.started is not self._state.started):
             with Reader(self.folder) as again:  # vocabulary and text are there once the worker has started
                 self._meta = dict(again.meta)
@@ -98,14 +101,20 @@ class Source:
     def send(self, command: Command) -> None:
         """Ask the worker for something; `answers` will tell what became of it.
 
+        A rewind of a run that has ended starts a worker anew, which begins with it.
+
         Raises:
             UserError: nobody is there to ask.
         """
+        if isinstance(command, Rewind) and not live(self.folder):
+            self._worker = spawn_worker(self.folder, command)
+            self._begun.append(Answered(command, True, command.step, ""))
+            return
         self._sent.append(Sent(self._sender.send(command), command))
 
     def answers(self) -> list[Answered]:
         """Return what became of commands sent since the last call."""
-        found: list[Answered] = []
+        found, self._begun = self._begun, []
         for sent in list(self._sent):
             answer = self._sender.answer(sent.id)
             if answer is not None:
