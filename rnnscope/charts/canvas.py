@@ -158,11 +158,11 @@ def name_hline(canvas: Canvas, mark: HLine) -> None:
     canvas.write(max(canvas.columns - len(text) - 1, 0), row, text, mark.colour)
 
 
-def _free(canvas: Canvas, row: int) -> str:
+def _free(canvas: Canvas, row: int, empty: str = " ┈╌") -> str:
     """Return a character for each cell of a row: "." where a name may be written, "#" where it would hide something."""
     if not 0 <= row < canvas.rows:
         return ""
-    return "".join("." if character in " ┈╌" else "#" for character in canvas.characters[row])
+    return "".join("." if character in empty else "#" for character in canvas.characters[row])
 
 
 def _row_of(canvas: Canvas, y: float) -> int | None:
@@ -188,7 +188,7 @@ def name_vmark(canvas: Canvas, mark: VMark) -> None:
     start = column + 2 if column + 2 + len(text) <= canvas.columns else column - 1 - len(text)
     place = slice(max(start, 0), max(start, 0) + len(text))
     rows = range(canvas.rows - 1, canvas.rows // 2, -1)
-    row = next((r for r in rows if "#" not in _free(canvas, r)[place]), canvas.rows - 1)
+    row = next((r for r in rows if "#" not in _free(canvas, r, " ┈╌┆")[place]), canvas.rows - 1)
     canvas.write(start, row, text, mark.colour)
 
 

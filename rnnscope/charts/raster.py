@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnnscope.charts.axes import Axes, Scale, draw_footer, draw_left, make_frame
 from rnnscope.charts.heatmap import heat_map
-from rnnscope.charts.palette import Palette, Ramp
+from rnnscope.charts.palette import Palette, Ramp, readable_on
 from rnnscope.charts.series import VMark
 from rnnscope.charts.spans import Row, Style, fit_rows, overwrite
-from rnnscope.charts.text import cell_width, printable, shorten
+from rnnscope.charts.text import cell_width, cells, printable, shorten
 
 Floats = NDArray[np.float64]
 
@@ -83,6 +83,17 @@ def _resampled(values: Floats, count: int) -> Floats:
     return made
 
 
+def _on(row: Row, column: int, palette: Palette) -> Style:
+    """Return the style in which a mark is read on what is drawn at a cell."""
+    at = 0
+    for span in row:
+        at += cells(span.text)
+        if at > column:
+            ground = span.style.bg or palette.background
+            return Style(fg=readable_on(ground), bg=ground)
+    return Style(fg=palette.foreground, bg=palette.background)
+
+
 def _marked(body: list[Row], marks: Sequence[VMark], scale: Scale, palette: Palette, mono: bool) -> list[Row]:
     """Draw an upright dashed line for each mark, with its name beside its top."""
     for number, mark in enumerate(marks):
@@ -91,7 +102,7 @@ def _marked(body: list[Row], marks: Sequence[VMark], scale: Scale, palette: Pale
             continue
         column = int(scale.cell(mark.x))
         style = Style(bold=True) if mono else Style(fg=mark.colour, bg=palette.background)
-        body = [overwrite(row, column, "┆", style) for row in body]
+        body = [overwrite(row, column, "┆", style if mono else _on(row, column, palette)) for row in body]
         name = "".join(c if cell_width(c) == 1 else "?" for c in printable(shorten(mark.label, scale.cells - 2)))
         if name:
             start = column + 1 if column + 1 + len(name) <= scale.cells else max(column - len(name), 0)

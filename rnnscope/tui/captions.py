@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.charts.spans import Row, Span, Style, fit
-from rnnscope.charts.text import cells, shorten
+from rnnscope.charts.text import cells, printable, shorten, wrap
 
 
 def longest(width: int, *candidates: str) -> str:
@@ -12,6 +12,26 @@ def longest(width: int, *candidates: str) -> str:
         if cells(text) <= width:
             return text
     return shorten(candidates[-1], width)
+
+
+def due(what: str, every: object) -> str:
+    """Return what a panel without data waits for, and how often it comes."""
+    return f"waiting for the first {what}{f', one every {every:,} steps' if isinstance(every, int) and every else ''} …"
+
+
+def paragraph(text: str, width: int) -> list[str]:
+    """Return `text`, made printable, in lines of at most `width` cells, broken between words where that is possible."""
+    lines = [""]
+    for word in printable(text).split():
+        longer = f"{lines[-1]} {word}".strip()
+        if cells(longer) <= width:
+            lines[-1] = longer
+            continue
+        pieces = ["".join(placed.shown for placed in line) for line in wrap(word, width)]
+        lines += pieces if lines[-1] else []
+        if not lines[0]:
+            lines = pieces
+    return lines
 
 
 def caption(width: int, style: Style, *candidates: str) -> Row:

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 QUESTION = "Go on as two runs from here. What shall be different in the second?"
 HINT = (
-    "One setting as on the command line, for example:  lr 0.0005   clip 1   clip none   bptt 100\n"
+    "One setting as on the command line:  lr 0.0005   clip 1   clip none   bptt 100\n"
     "Nothing makes an unchanged twin.   enter starts it   esc does not"
 )
 

@@ -11,13 +11,14 @@ from textual.binding import BindingType
 from rnnscope.recording.commands import Fork
 from rnnscope.recording.events import Gradients
 from rnnscope.recording.lab_events import Parameters, Triangle
-from rnnscope.tui.actions import Group
+from rnnscope.tui.actions import Chip, Group
 from rnnscope.tui.lab_view import Extent, LabView, change, settle, why_unchanged
 from rnnscope.tui.messages import Asked
 from rnnscope.tui.screens.base import RunScreen, bindings
 from rnnscope.tui.screens.live import measured
 from rnnscope.tui.session import Session
 from rnnscope.tui.snapshot import Snapshot
+from rnnscope.tui.widgets.keys import Footer
 from rnnscope.tui.widgets.lab.blackbox import BlackBoxPanel
 from rnnscope.tui.widgets.lab.clipping import ClippingPanel
 from rnnscope.tui.widgets.lab.horizon import HorizonPanel
@@ -33,6 +34,8 @@ APART: tuple[Group, ...] = ("triangle", "horizon", "parameters", "blackbox")
 """Panels that fill the screen, each opened by a key."""
 PANELS = (*TOGETHER, *APART)
 OWN: tuple[Group, ...] = (*PANELS, "hands")
+OPENED: Chip = (("m", "h", "P", "B"), "more")
+"""The keys of the panels that are not seen, in one."""
 ROOM = (100, 32)  # columns, rows: below it one panel is shown at a time
 
 
@@ -99,14 +102,15 @@ class GradientsScreen(RunScreen):
         if name == "blackbox":
             incident = state.lab.get("incident")
             return (incident.event, incident.step) if incident else ()
-        event, when = measured(state.lab.get(name), shown, getattr(probes, f"{name}_every"))
+        every = getattr(probes, f"{name}_every")
+        event, when = measured(state.lab.get(name), shown, every)
         if name == "jacobian":
-            return (event, exponents, gradients, when)
+            return (event, exponents, gradients, when, every)
         if name == "triangle":
-            return (event, when, view.layer, view.t, view.s)
+            return (event, when, view.layer, view.t, view.s, every)
         if name == "parameters":
-            return (event, when, shown.history.parameters, shown.marks, view.sort, view.row, view.opened)
-        return (event, when)
+            return (event, when, shown.history.parameters, shown.marks, view.sort, view.row, view.opened, every)
+        return (event, when, every)
 
     def distribute(self) -> None:
         """Give every visible panel what it shows; open the black box as soon as something has gone wrong."""
@@ -120,6 +124,14 @@ class GradientsScreen(RunScreen):
                 return
             self._incident = newest
         super().distribute()
+
+    def _footer(self) -> Footer:
+        """Return the line of keys: with those that open the panels not seen, or those that leaf through them."""
+        footer = super()._footer()
+        if self.large and self.small:
+            page = f"{PANELS.index(self.large) + 1} of {len(PANELS)}"
+            return replace(footer, panel=((("PgUp", "PgDn"), page), *footer.panel))
+        return footer if self.large else replace(footer, panel=(*footer.panel[:2], OPENED, *footer.panel[2:]))
 
     def on_resize(self, event: events.Resize) -> None:
         """Show one panel at a time where there is no room for four."""

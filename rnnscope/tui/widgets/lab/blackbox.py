@@ -10,10 +10,10 @@ from rnnscope.charts.axes import Axes
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.series import Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
-from rnnscope.charts.text import printable, wrap
+from rnnscope.charts.text import printable
 from rnnscope.recording.lab_events import Incident
 from rnnscope.tui import ranges
-from rnnscope.tui.captions import caption
+from rnnscope.tui.captions import caption, paragraph
 from rnnscope.tui.widgets.panel import Painted, Panel
 
 REASONS = {"spike": "the loss jumped", "nan": "NaN", "inf": "infinity"}
@@ -22,7 +22,8 @@ PHASES = {
     "update": "in the update of the weights",
 }  # fmt: skip
 CHOICES = (
-    ("E", "rewind, learning rate ÷ 10"), ("C", "rewind, with clipping"), ("A", "rewind, as it was: it happens again"),
+    ("E", "and go on with a tenth of the learning rate"), ("C", "and go on with clipping"),
+    ("A", "and go on as it was: the same happens again, exactly"),
 )  # fmt: skip
 QUIET = (
     "Nothing has gone wrong yet.",
@@ -79,9 +80,7 @@ class BlackBoxPanel(Panel):
         bad, faint = Style(fg=palette.bad, bold=True), Style(fg=palette.faint)
         plain = Style(fg=palette.foreground)
         said = ((headline(event, at), bad), (place(event), replace(plain, bold=True)), (event.explanation, plain))
-        rows: list[Row] = [
-            (Span("".join(p.shown for p in line), style),) for text, style in said for line in wrap(text, width)[:3]
-        ]
+        rows: list[Row] = [(Span(line, style),) for text, style in said for line in paragraph(text, width)[:3]]
         rows.append((Span(f"loss {event.loss:.4g} nats/char · norm of the gradient {event.grad_norm:.4g}", faint),))
         choices = self._choices(event, width)
         room = height - len(rows) - len(choices)
@@ -97,7 +96,7 @@ class BlackBoxPanel(Panel):
 
     def _quiet(self, width: int, height: int) -> list[Row]:
         faint = Style(fg=self.look.palette.faint)
-        lines = ["".join(p.shown for p in line) for text in QUIET for line in wrap(text, width)]
+        lines = [line for text in QUIET for line in paragraph(text, width)]
         return [()] * max((height - len(lines)) // 2, 0) + [(Span(line, faint),) for line in lines]
 
     def _choices(self, event: Incident, width: int) -> list[Row]:

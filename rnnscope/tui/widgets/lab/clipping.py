@@ -13,7 +13,7 @@ from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.events import Floats
 from rnnscope.recording.lab_events import Clipping
 from rnnscope.tui import ranges
-from rnnscope.tui.captions import longest
+from rnnscope.tui.captions import due, longest
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
 
@@ -61,7 +61,7 @@ def dominant_line(event: Clipping, width: int) -> str:
 
 
 class ClippingPanel(Panel):
-    """Shows (Clipping | None, When)."""
+    """Shows (Clipping | None, When, every)."""
 
     heading = "clipping"
     chips = ((("c",), "off/on"), (("[", "]"), "threshold"), (("V",), "norm/value"))
@@ -81,15 +81,15 @@ class ClippingPanel(Panel):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._decades: tuple[int, int] | None = None
-        self._range: tuple[float, float] | None = None
+        self._parts_decades: tuple[int, int] | None = None
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw numbers, histogram and contributions."""
-        event, when = self.inputs or (None, When(0))
+        event, when, every = self.inputs or (None, When(0), 0)
         measured = when if isinstance(when, When) else When(0)
         title = self.title("‖g‖ before clipping")
         if not isinstance(event, Clipping):
-            return Painted(self.waiting("waiting for the first look at clipping …", width, height), title)
+            return Painted(self.waiting(due("look at clipping", every), width, height), title)
         plain = Style(fg=self.look.palette.foreground)
         rows: list[Row] = [(Span(norms_line(event, width), plain),)]
         room = height - 2
@@ -130,10 +130,11 @@ class ClippingPanel(Panel):
         parts = np.asarray(event.contributions, np.float64)  # (L, T)
         layers, steps = parts.shape
         x = np.arange(1, steps + 1, dtype=np.float64)
-        self._range = ranges.log_range(parts, self._range)
+        known = parts[np.isfinite(parts)]
+        self._parts_decades = decades(10.0**known, self._parts_decades)
         axes = Axes(
             x_label="t in characters", y_label="log₁₀ of the part of ∂L/∂W_hh", x_range=(1.0, float(max(steps, 2))),
-            y_range=self._range, x_integer=True, y_integer=True,
+            y_range=self._parts_decades, x_integer=True, y_integer=True,
         )  # fmt: skip
         series: list[Series] = [
             Line(x, parts[layer], palette.lines[layer % len(palette.lines)], label=f"layer {layer + 1}", bold=True)

@@ -12,7 +12,7 @@ from rnnscope.charts.series import Dots, HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.lab_events import Horizon
 from rnnscope.tui import ranges
-from rnnscope.tui.captions import longest
+from rnnscope.tui.captions import due, longest
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
 
@@ -20,6 +20,8 @@ GATES = {"f": "forget gate f", "z": "update gate z"}
 LIVES = (0.1, 1000.0)
 """Steps, the axis of gate half-lives: beyond it counts at its ends."""
 BINS_A_DECADE = 8
+WORTH = 0.01
+"""Nats a character that more context must bring to count as used."""
 
 
 def lives(value: float) -> str:
@@ -32,14 +34,14 @@ def lives(value: float) -> str:
 def use_words(event: Horizon) -> tuple[str, ...]:
     """Return what the curve says: how far back more text still makes the prediction better."""
     gain = np.asarray(event.loss, np.float64) - event.full_loss
-    used = [int(k) for k, more in zip(event.contexts, gain, strict=True) if more > 0.01]
-    far = f"beyond {max(used)}" if used else f"{int(event.contexts[0])} or less" if len(event.contexts) else "?"
+    enough = [int(k) for k, more in zip(event.contexts, gain, strict=True) if more <= WORTH]
+    most = int(event.contexts[-1]) if len(event.contexts) else 0
+    far = f"text older than {min(enough)} no longer helps" if enough else f"even text older than {most} still helps"
     return (
-        f"USE: validation loss with the state reset k characters back; more than 0.01 nats are still gained {far} "
-        f"characters ({event.chars:,} predictions)",
-        f"USE: loss with the state reset k characters back; 0.01 nats gained {far} characters",
-        f"USE: loss, state reset k back; 0.01 nats gained {far}",
-        f"USE: curve, loss by context k; gains {far}",
+        f"USE (curve): validation loss with the state reset k characters back, {event.chars:,} predictions: {far} (by "
+        f"{WORTH} nats)",
+        f"USE (curve): loss with the state reset k characters back: {far}",
+        f"USE (curve): {far}",
     )
 
 
@@ -47,15 +49,15 @@ def reach_words(event: Horizon) -> tuple[str, ...]:
     """Return what the upright lines say."""
     each = " · ".join(f"layer {i + 1} {lives(float(v))}" for i, v in enumerate(event.half_life))
     return (
-        f"LEARNING: upright lines, lags after which half of the last loss's gradient is gone: {each}",
-        f"LEARNING: half of the gradient is gone after: {each}",
-        f"LEARNING: reach halves after {each}",
-        f"reach halves: {each}",
+        f"LEARNING (upright lines): lags after which half of the last loss's gradient is gone: {each}",
+        f"LEARNING (lines): half of the gradient is gone after: {each}",
+        f"LEARNING (lines): halved after {each}",
+        f"halved: {each}",
     )
 
 
 class HorizonPanel(Panel):
-    """Shows (Horizon | None, When)."""
+    """Shows (Horizon | None, When, every)."""
 
     heading = "memory horizon"
     chips = ((("m",), "who taught whom"), (("j",), "Jacobian"))
@@ -78,11 +80,11 @@ class HorizonPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curve with the half-lives, and the distribution of gate half-lives."""
-        event, when = self.inputs or (None, When(0))
+        event, when, every = self.inputs or (None, When(0), 0)
         measured = when if isinstance(when, When) else When(0)
         title = self.title("how far back it uses, and how far back it learns")
         if not isinstance(event, Horizon):
-            return Painted(self.waiting("waiting for the first look at the memory horizon …", width, height), title)
+            return Painted(self.waiting(due("look at the memory horizon", every), width, height), title)
         palette = self.look.palette
         use, learn = Style(fg=palette.lines[0], bold=True), Style(fg=palette.lines[1], bold=True)
         rows: list[Row] = [(Span(longest(width, *use_words(event)), use),)]
@@ -125,15 +127,19 @@ class HorizonPanel(Panel):
         low, high = (math.log10(end) for end in LIVES)
         edges = np.logspace(low, high, round(high - low) * BINS_A_DECADE + 1)
         rows: list[Row] = []
-        each = max(height // layers, 5)
-        for layer, values in enumerate(np.asarray(event.gate_half_lives, np.float64)[: max(height // each, 1)]):
+        named = {f"layer {layer + 1}": values for layer, values in enumerate(event.gate_half_lives)}
+        if height < 5 * layers:
+            named = {"all layers": event.gate_half_lives.ravel()}
+        each = height // len(named)
+        for layer, (name, given) in enumerate(named.items()):
+            values = np.asarray(given, np.float64)
             known = np.where(np.isinf(values), LIVES[1], values)
             known = np.clip(known[~np.isnan(known)], *LIVES)
             counts = np.histogram(known, edges)[0]
             middle = float(np.median(known)) if len(known) else math.nan
             axes = Axes(
                 x_label="half-life in steps",
-                y_label=f"layer {layer + 1}: units by half-life of the {GATES.get(event.gate, event.gate)}",
+                y_label=f"{name}: units by half-life of the {GATES.get(event.gate, event.gate)}",
                 x_range=LIVES, y_range=(0.0, ranges.round_up(float(max(counts.max(initial=0), 1)))), log_x=True,
                 y_integer=True,
             )  # fmt: skip

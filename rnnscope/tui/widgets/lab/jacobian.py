@@ -12,7 +12,7 @@ from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.events import Gradients
 from rnnscope.recording.lab_events import Jacobian, Lyapunov
 from rnnscope.tui import ranges
-from rnnscope.tui.captions import longest
+from rnnscope.tui.captions import due, longest
 from rnnscope.tui.lab_history import log_reach
 from rnnscope.tui.slopes import decay, predicted
 from rnnscope.tui.snapshot import When
@@ -77,7 +77,7 @@ def slope_line(gradients: Gradients | None, lyapunov: Lyapunov | None, width: in
 
 
 class JacobianPanel(Panel):
-    """Shows (Jacobian | None, Lyapunov | None, Gradients | None, When)."""
+    """Shows (Jacobian | None, Lyapunov | None, Gradients | None, When, every)."""
 
     heading = "Jacobian"
     chips = ((("m",), "who taught whom"), (("h",), "horizon"))
@@ -103,11 +103,11 @@ class JacobianPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw numbers and singular values."""
-        jacobian, lyapunov, gradients, when = self.inputs or (None, None, None, When(0))
+        jacobian, lyapunov, gradients, when, every = self.inputs or (None, None, None, When(0), 0)
         measured = when if isinstance(when, When) else When(0)
         title = self.title("log₁₀ of the singular values of k steps")
         if not isinstance(jacobian, Jacobian) and not isinstance(lyapunov, Lyapunov):
-            return Painted(self.waiting("waiting for the first Jacobian …", width, height), title)
+            return Painted(self.waiting(due("Jacobian", every), width, height), title)
         known = lyapunov if isinstance(lyapunov, Lyapunov) else None
         plain, faint = Style(fg=self.look.palette.foreground), Style(fg=self.look.palette.faint)
         rows: list[Row] = []

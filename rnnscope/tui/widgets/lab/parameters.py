@@ -17,7 +17,7 @@ from rnnscope.charts.table import Column, first_row, table
 from rnnscope.recording.events import Floats
 from rnnscope.recording.lab_events import Parameters
 from rnnscope.tui import ranges
-from rnnscope.tui.captions import caption, longest
+from rnnscope.tui.captions import caption, due, longest
 from rnnscope.tui.lab_history import ParameterHistory
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
@@ -76,7 +76,7 @@ def cells_of(event: Parameters, index: int, palette: Palette) -> list[Span]:
 
 
 class ParametersPanel(Panel):
-    """Shows (Parameters | None, When, ParameterHistory | None, marks, sort, row, opened)."""
+    """Shows (Parameters | None, When, ParameterHistory | None, marks, sort, row, opened, every)."""
 
     heading = "parameters"
     chips = ((("↑", "↓"), "row"), (("enter",), "open"), (("O",), "sort"))
@@ -100,13 +100,13 @@ class ParametersPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the table, or one row of it in full."""
-        event, when, history, marks, sort, row, opened = self.inputs or (
-            None, When(0), None, (), "model", 0, False,
+        event, when, history, marks, sort, row, opened, every = self.inputs or (
+            None, When(0), None, (), "model", 0, False, 0,
         )  # fmt: skip
         measured = when if isinstance(when, When) else When(0)
         title = self.title("around one update")
         if not isinstance(event, Parameters):
-            return Painted(self.waiting("waiting for the first look at the parameters …", width, height), title)
+            return Painted(self.waiting(due("look at the parameters", every), width, height), title)
         ordered = order(event, str(sort))
         row = min(row if isinstance(row, int) else 0, max(len(ordered) - 1, 0))
         self._table = not opened

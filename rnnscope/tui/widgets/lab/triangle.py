@@ -11,7 +11,7 @@ from rnnscope.charts.spans import Row, Span, Style, fit
 from rnnscope.charts.text import cell_width, printable
 from rnnscope.charts.triangle import Viewport, triangle, viewport
 from rnnscope.recording.lab_events import Triangle
-from rnnscope.tui.captions import caption, longest
+from rnnscope.tui.captions import caption, due, longest
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
 
@@ -40,7 +40,7 @@ def readout(event: Triangle, layer: int, t: int, s: int, width: int) -> str:
 
 
 class TrianglePanel(Panel):
-    """Shows (Triangle | None, When, layer, t, s)."""
+    """Shows (Triangle | None, When, layer, t, s, every)."""
 
     heading = "who taught whom"
     chips = ((("↑", "↓"), "loss t"), (("←", "→"), "state s"), (("y",), "layer"))
@@ -64,11 +64,11 @@ class TrianglePanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the square, the readout and the legend."""
-        event, when, layer, t, s = self.inputs or (None, When(0), 0, 0, 0)
+        event, when, layer, t, s, every = self.inputs or (None, When(0), 0, 0, 0, 0)
         measured = when if isinstance(when, When) else When(0)
         title = self.title("log₁₀ ‖∂loss_t/∂h_s‖")
         if not isinstance(event, Triangle):
-            return Painted(self.waiting("waiting for the first triangle …", width, height), title)
+            return Painted(self.waiting(due("triangle", every), width, height), title)
         layer, t, s = (int(v) if isinstance(v, int) else 0 for v in (layer, t, s))
         palette, mono = self.look.palette, self.look.mono
         wide = any(cell_width(c) == 2 for c in printable(event.text + event.targets))
