@@ -47,7 +47,7 @@ def verify_parser() -> argparse.ArgumentParser:
 
 
 def bench_parser(*, screen: bool = False) -> argparse.ArgumentParser:
-    """Return the options of `rnnscope bench`; `screen` where the whole program is installed, with --ui."""
+    """Return the options of `rnnscope bench`; `screen` where the whole program is installed, with --ui and --probes."""
     parser = Parser(prog="rnnscope bench", description="Time training beside bare torch.nn.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--seconds", type=_seconds, default=15.0, help="measuring time for each case (default: 15)")
@@ -55,4 +55,5 @@ def bench_parser(*, screen: bool = False) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, cuda:N or mps (default: cpu)")
     if screen:
         parser.add_argument("--ui", action="store_true", help="measure what the screen costs instead")
+        parser.add_argument("--probes", action="store_true", help="measure what the probes cost instead")
     return parser

@@ -163,6 +163,10 @@ def bench(arguments: list[str]) -> int:
         from rnnscope import bench_ui
 
         return bench_ui.main(as_json=asked.json, seconds=asked.seconds)
+    if asked.probes:
+        from rnnscope import bench_probes
+
+        return bench_probes.main(as_json=asked.json, seconds=asked.seconds)
     from rnnscope.bench import main
 
     return main(arguments)
