@@ -7,6 +7,9 @@ help, and its value part of the recording. To add an option, add a field here an
 from __future__ import annotations
 
 import dataclasses
+import functools
+import types
+import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -222,12 +225,14 @@ def to_dict(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(values: dict[str, Any]) -> Config:
+def from_dict(values: Any) -> Config:
     """Build a Config from what `to_dict` gave (unknown keys, of a newer minor version, are ignored).
 
     Raises:
-        UserError: a section is not a table.
+        UserError: a section is not a table, or a value not of its option's type.
     """
+    if not isinstance(values, dict):
+        raise UserError("configuration: it must be a table of options; the run is damaged")
     sections: dict[str, Any] = {"texts": tuple(values.get("texts", Config.texts))}
     for section in dataclasses.fields(Config):
         if section.name == "texts":
@@ -236,6 +241,27 @@ def from_dict(values: dict[str, Any]) -> Config:
         if not isinstance(given, dict):
             raise UserError(f"configuration: [{section.name}] must be a table of options")
         kind: Any = type(section.default)
-        known = {field.name for field in dataclasses.fields(kind)}
-        sections[section.name] = kind(**{key: value for key, value in given.items() if key in known})
+        wanted = option_types(kind)
+        known = {key: value for key, value in given.items() if key in wanted}
+        for key, value in known.items():
+            if not fits(value, wanted[key]):
+                raise UserError(f"configuration: {key} = {value!r} does not fit; the run is damaged")
+        sections[section.name] = kind(**known)
     return Config(**sections)
+
+
+@functools.cache
+def option_types(section: Any) -> dict[str, Any]:
+    """Return the type of each option of a section, by name."""
+    return typing.get_type_hints(section)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of a file is of an option's type: a plain one, a Literal, or a union of both."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(fits(value, choice) for choice in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)

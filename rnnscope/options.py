@@ -8,7 +8,6 @@ import io
 import itertools
 import re
 import tomllib
-import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,16 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from rnnscope.config import Config, ModelConfig, ProbeConfig, RunConfig, TextConfig, TrainingConfig
+from rnnscope.config import (
+    Config,
+    ModelConfig,
+    ProbeConfig,
+    RunConfig,
+    TextConfig,
+    TrainingConfig,
+    fits,
+    option_types,
+)
 from rnnscope.errors import UserError
 
 RUNS = "checkpoints"
@@ -251,17 +259,16 @@ def merged(config: Config, changes: dict[str, Any]) -> Config:
 
 def check_type(name: str, value: Any, section: Any) -> None:
     """Raise UserError unless `value` is of the type that option `name` of `section` takes."""
-    hint = typing.get_type_hints(type(section))[name]
-    if not _fits(value, hint):
-        wanted = str(getattr(hint, "__name__", hint)).replace("typing.Literal", "one of ")
-        raise UserError(f"--config: {name} = {value!r} does not fit; it takes {wanted}")
+    kind: Any = type(section)
+    hint = option_types(kind)[name]
+    if not fits(value, hint):
+        raise UserError(f"--config: {name} = {value!r} does not fit; it takes {_in_words(hint)}")
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return any(_fits(value, choice) for choice in typing.get_args(hint))
+def _in_words(hint: Any) -> str:
+    choices = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if isinstance(value, bool) or hint is bool:
-        return isinstance(value, bool) and hint is bool
-    return isinstance(value, (int, float) if hint is float else hint)
+        return " or ".join(repr(choice) for choice in choices)
+    if choices:
+        return " or ".join(_in_words(choice) for choice in choices if choice is not type(None))
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]

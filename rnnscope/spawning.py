@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import rnnscope
+from rnnscope.errors import RunFailed
 from rnnscope.recording.codec import to_json
 from rnnscope.recording.commands import Command
 
@@ -27,10 +28,14 @@ def spawn_worker(folder: Path, first: Command | None = None) -> subprocess.Popen
     """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log.
 
     first: a command that it obeys before it trains, as a rewind of a run that has ended.
+
+    Raises:
+        RunFailed: it could not be started: its log cannot be written, or there is no room for another process.
     """
     asked = [] if first is None else [first.kind, to_json(dataclasses.asdict(first))]
-    with (folder / "worker.log").open("ab") as log:
-        return subprocess.Popen(
-            own_python("from rnnscope.worker import main; sys.exit(main(sys.argv[1:]))", str(folder), *asked),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+    command = own_python("from rnnscope.worker import main; sys.exit(main(sys.argv[1:]))", str(folder), *asked)
+    try:
+        with (folder / "worker.log").open("ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    except OSError as error:
+        raise RunFailed(f"cannot start the worker of {folder} ({error.filename}: {error.strerror})") from error

@@ -16,7 +16,7 @@ import pytest
 from rnnscope import launch
 from rnnscope.config import Config, ModelConfig, RunConfig, TextConfig, TrainingConfig
 from rnnscope.corpus import catalogue
-from rnnscope.errors import UserError
+from rnnscope.errors import RunFailed, UserError
 from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import run_info
@@ -124,6 +124,12 @@ def test_a_worker_that_generates_a_long_text_stops_when_told(tmp_path: Path) -> 
     assert run_info(folder).state == "stopped"
     assert "before it began" in run_info(folder).detail
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_worker_that_cannot_be_started_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run" / "worker.log").mkdir(parents=True)
+    with pytest.raises(RunFailed, match=r"cannot start the worker of .*run \(.*worker.log: Is a directory\)"):
+        launch.spawn_worker(tmp_path / "run")
 
 
 def test_a_preparation_is_shown_once_it_takes_long(

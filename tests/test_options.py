@@ -118,11 +118,16 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         launch.defaults(options.Interface(config=str(tmp_path / "none.toml")))
 
 
-def test_all_types_of_options_are_known_to_the_file_reader() -> None:
-    for section in dataclasses.fields(Config):
-        if section.name != "texts":
-            hints = typing.get_type_hints(type(section.default))
-            values = dataclasses.asdict(typing.cast(typing.Any, section.default))
-            for name in hints:
-                if values[name] is not None:
-                    options.check_type(name, values[name], section.default)
+@pytest.mark.parametrize("section", [field.default for field in dataclasses.fields(Config) if field.name != "texts"])
+def test_all_types_of_options_are_known_to_the_file_reader(section: typing.Any) -> None:
+    for name, value in dataclasses.asdict(section).items():
+        if value is not None:
+            options.check_type(name, value, section)
+        with pytest.raises(UserError, match=rf"{name} = \[\] does not fit; it takes (a |text|true|')"):
+            options.check_type(name, [], section)
+
+
+def test_types_are_said_in_words() -> None:
+    for name, said in [("clip", "a number or 'none'"), ("steps", "a whole number"), ("clip_by", "'norm' or 'value'")]:
+        with pytest.raises(UserError, match=f"it takes {said}$"):
+            options.check_type(name, [], Config().training)

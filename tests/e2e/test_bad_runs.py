@@ -76,6 +76,18 @@ def test_a_damaged_recording(run: Path, refuse: Refuse, use: list[str], how: str
     assert re.search("damaged|truncated|no recording|cannot be read", message)
 
 
+@pytest.mark.parametrize("use", USES, ids=lambda use: use[0])
+def test_a_recorded_configuration_that_does_not_fit(run: Path, refuse: Refuse, use: list[str]) -> None:
+    with contextlib.closing(sqlite3.connect(run / "run.db")) as connection:
+        (config,) = connection.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        spoilt = re.sub('"hidden": ?16', '"hidden": "x"', config)
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'config'", (spoilt,))
+        connection.commit()
+    message = refuse(*use)
+    assert "hidden = 'x' does not fit" in message
+    assert "damaged" in message
+
+
 def test_a_damaged_recording_does_not_hide_the_others(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(run, run.with_name("spoilt"))
     damage(run.with_name("spoilt") / "run.db", "cut")
