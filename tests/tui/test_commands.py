@@ -104,3 +104,19 @@ async def test_the_last_line_offers_what_does_something(training: Writer) -> Non
             assert chip not in line
         for chip in ("i/o zoom", "f enlarge", "u/U unit", "p picture", "? help", "q quit"):
             assert chip in line
+
+
+@pytest.mark.parametrize("word", ["finished", "stopped", "diverged", "failed", "interrupted"])
+async def test_of_a_run_that_has_ended_no_key_needs_a_worker(training: Writer, word: str) -> None:
+    if word == "interrupted":
+        training._lock.release()  # what the kernel does when the worker is killed
+    else:
+        training.event(300, Status(word, "for a reason"))
+        training.close()
+    async with opened(training.folder, (200, 60), screens=SCREENS[:1]) as pilot:
+        await until(pilot, lambda: f"{word} " in drawn(pilot).split("\n")[0])
+        line = drawn(pilot).split("\n")[-1]
+        assert line.startswith(" i/o zoom")
+        assert not any(chip in line for chip in ("space", ". step", "+/-", "c clip", "t/T", "w save", "z freeze"))
+        await pilot.press("plus")
+        await until(pilot, lambda: f"learning rate × 1.25: the run is {word}, nobody is there" in drawn(pilot))
