@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 WINDOW = 30.0
@@ -17,6 +18,9 @@ LONGEST_PAUSE = 10.0
 
 REMEMBERED = 5
 """A probe's cost is the (lower) median of its last so many: one slow by accident is not taken for the rule."""
+
+EARLY_PART = 0.6
+"""Part of the budget for the early probes where there are others too: the first screen is always moving."""
 
 
 class Spent:
@@ -43,6 +47,24 @@ class Spent:
 
 
 @dataclass
+class _Queue:
+    """Probes that share a part of the budget. limit: seconds in any 30 s."""
+
+    names: list[str]  # those that are on
+    limit: float
+    pause_until: float
+    charged: Spent
+    waiting: set[str] = field(default_factory=set)
+    used: dict[str, float] = field(default_factory=dict)  # seconds so far, the first measurements left out
+
+    def head(self) -> str | None:
+        """Return the waiting one on which least time was spent so far."""
+        return min((name for name in self.names if name in self.waiting), key=self.seconds, default=None)
+
+    def seconds(self, name: str) -> float:
+        return self.used.get(name, 0.0)
+
+
 class Schedule:
     """Decides which probes run, so that they take at most a share `budget` of the time over any 30 s.
 
@@ -50,17 +72,19 @@ class Schedule:
       waits for its turn; it never accumulates (`skipped` counts those due again while they wait).
     - The first measurement of each early probe is taken at once and is outside the budget: nothing is warm yet, so
       it can take many times what later ones take. The share shows it like any other.
-    - After a measurement of c seconds (after those first ones: of c seconds together), training has
-      c / (0.9 * budget) seconds to itself, at most 10 s. So measurements spread evenly.
-    - None is taken that would bring the 30 s before its end above the budget, those first ones not counted. One
-      that alone is longer than that waits until no other lies within 30 s.
-    - Of those that wait, the one on which least time was spent so far goes first, and none overtakes it: a dear probe
-      cannot be starved by cheap ones, nor they by it.
+    - Early probes and the others wait in two queues; where both have any, 60% of the budget are for the early ones.
+      In a queue the one on which least time was spent so far goes first and none overtakes it, so that neither dear
+      probes nor cheap ones starve.
+    - After a measurement of c seconds (after those first ones: of c seconds together), its queue rests for
+      c / (0.9 * its part of the budget), at most 10 s. So measurements spread evenly.
+    - None is taken that would bring the 30 s before its end above the queue's part, those first ones not counted. One
+      that alone is longer than that waits until its queue has spent nothing for 30 s, and the other queue leaves it
+      the rest of the budget meanwhile; one longer than the whole budget waits until nothing was spent for 30 s.
 
     So every 30 s that hold no first measurement hold at most the budget, as far as the cost of a measurement is known
-    before it: the bound can be missed by what a window's last one takes longer than is usual for it (all of it, where
-    that was never measured before). The 30 s with the early ones hold them too: where they are short (0.2 s in all,
-    at the defaults on two warm cores) the pause after them keeps these within the budget as well.
+    before it: the bound can be missed by what a window's last ones take longer than is usual for them (all of it,
+    where that was never measured before). The 30 s with the early first ones hold those too: where they are short
+    (0.2 s in all, at the defaults on two warm cores) the rest after them keeps these within the budget as well.
 
     What a person asks for is shown in the share but not charged. What is taken depends on the clock, what an update
     does never: measuring does not alter training. Every `now` is active training time in seconds, never decreasing.
@@ -72,51 +96,60 @@ class Schedule:
         began: the time at which the session begins.
     """
 
-    cadences: dict[str, int]
-    budget: float
-    early: frozenset[str] = frozenset()
-    began: float = 0.0
-    skipped: int = field(init=False, default=0)
-    at_once: list[str] = field(init=False)  # the early ones that are on
-    _first: set[str] = field(init=False)  # those of them not taken yet
-    _waiting: set[str] = field(init=False)
-    _all: Spent = field(init=False)
-    _charged: Spent = field(init=False)
-    _costs: dict[str, deque[float]] = field(init=False)
-    _used: dict[str, float] = field(init=False)
-    _first_seconds: float = field(init=False, default=0.0)
-    _pause_until: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.at_once = [name for name, every in self.cadences.items() if every > 0 and name in self.early]
-        self._first, self._waiting = set(self.at_once), set(self.at_once)
-        self._all, self._charged = Spent(self.began), Spent(self.began)
-        self._costs = {name: deque(maxlen=REMEMBERED) for name in self.cadences}
-        self._used = dict.fromkeys(self.cadences, 0.0)
-        self._pause_until = self.began
+    def __init__(
+        self, cadences: dict[str, int], budget: float, early: Collection[str] = frozenset(), began: float = 0.0
+    ) -> None:
+        self.cadences, self.budget = cadences, budget
+        self.skipped = 0
+        on = [name for name, every in cadences.items() if every > 0]
+        self.at_once = [name for name in on if name in early]
+        late = [name for name in on if name not in early]
+        part = EARLY_PART if self.at_once and late else 1.0
+        self._room = budget * WINDOW
+        self._early = _Queue(self.at_once, part * self._room, began, Spent(began), set(self.at_once))
+        self._late = _Queue(late, (1 - part if self.at_once else 1.0) * self._room, began, Spent(began))
+        self._first = set(self.at_once)  # those not taken yet
+        self._first_seconds = 0.0
+        self._all = Spent(began)
+        self._costs: dict[str, deque[float]] = {name: deque(maxlen=REMEMBERED) for name in cadences}
 
     def due(self, step: int, now: float) -> list[str]:
         """Return the probes to take at `step`: all early ones that never were, or else at most one (see `budget`)."""
         for name, every in self.cadences.items():
             if every > 0 and step % every == 0:
-                self.skipped += name in self._waiting
-                self._waiting.add(name)
+                queue = self._queue(name)
+                self.skipped += name in queue.waiting
+                queue.waiting.add(name)
         if self._first:
             return [name for name in self.at_once if name in self._first]
-        waiting = [name for name in self.cadences if name in self._waiting]
         if self.budget >= 1:
-            return waiting
-        if not waiting or self.budget <= 0 or now < self._pause_until:
+            return [name for name in self.cadences if name in self._early.waiting | self._late.waiting]
+        if self.budget <= 0:
             return []
-        name = min(waiting, key=lambda name: self._used[name])
-        spent = self._charged.seconds(now)
-        return [name] if spent == 0 or spent + (self.cost(name) or 0.0) <= self.budget * WINDOW else []
+        for queue, other in sorted(
+            ((self._early, self._late), (self._late, self._early)), key=lambda pair: sum(pair[0].used.values())
+        ):
+            name = queue.head()
+            if name is not None and now >= queue.pause_until and self._fits(name, queue, other, now):
+                return [name]
+        return []
+
+    def _fits(self, name: str, queue: _Queue, other: _Queue, now: float) -> bool:
+        """Whether the 30 s up to the end of `name` hold no more than they may, if it is taken now."""
+        cost = self.cost(name) or 0.0
+        spent, others = queue.charged.seconds(now), other.charged.seconds(now)
+        if cost > queue.limit:
+            return spent == 0 and (others == 0 or others + cost <= self._room)
+        head = other.head()
+        dear = 0.0 if head is None else self.cost(head) or 0.0
+        limit = min(queue.limit, self._room - dear) if dear > other.limit else queue.limit
+        return spent + cost <= limit and spent + others + cost <= self._room
 
     def took(self, name: str, seconds: float, now: float, asked: bool = False) -> None:
         """Book a measurement of so many seconds that ended `now`. asked: by a person, or by the run's end."""
-        first = name in self._first
+        queue, first = self._queue(name), name in self._first
         self._first.discard(name)
-        self._waiting.discard(name)
+        queue.waiting.discard(name)
         self._costs[name].append(seconds)
         self._all.add(now, seconds)
         if asked:
@@ -124,11 +157,14 @@ class Schedule:
         if first:
             self._first_seconds += seconds
         else:
-            self._charged.add(now, seconds)
-            self._used[name] += seconds
-        if self.budget > 0:
-            pause = (self._first_seconds if first else seconds) / (PACE * self.budget)
-            self._pause_until = now + min(pause, LONGEST_PAUSE)
+            queue.charged.add(now, seconds)
+            queue.used[name] = queue.seconds(name) + seconds
+        if queue.limit > 0:
+            rest = (self._first_seconds if first else seconds) * WINDOW / (PACE * queue.limit)
+            queue.pause_until = now + min(rest, LONGEST_PAUSE)
+
+    def _queue(self, name: str) -> _Queue:
+        return self._early if name in self.at_once else self._late
 
     def cost(self, name: str) -> float | None:
         """Return what a measurement usually takes in seconds, None where there was none yet."""

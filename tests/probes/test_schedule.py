@@ -157,6 +157,27 @@ def test_dear_probes_and_cheap_ones_share_the_time() -> None:
     assert seconds["dear"] >= 6 * 1.2
 
 
+LAB = {"clipping": 0.05, "parameters": 0.03, "triangle": 0.3, "jacobian": 0.2, "horizon": 0.5, "lyapunov": 0.5}
+EVERY = {"clipping": 100, "parameters": 100, "triangle": 500, "jacobian": 500, "horizon": 1000, "lyapunov": 1000}
+
+
+@pytest.mark.parametrize("lyapunov", [0.1, 0.5, 1.2, 2.0])
+def test_the_live_screen_moves_while_the_lab_measures_too(lyapunov: float) -> None:
+    live = {"gradients": 0.045, "sample": 0.06, "comparison": 0.06}
+    costs = {**live, **LAB, "lyapunov": lyapunov}
+    cadences = {"gradients": 50, "sample": 50, "comparison": 100, **EVERY}
+    taken = simulate(Schedule(cadences, BUDGET, frozenset(live)), costs, 0.02, 400.0)
+    begun = {name: [begin for taken_name, begin, _ in taken if taken_name == name] for name in costs}
+    for name in live:
+        gaps = [later - earlier for earlier, later in pairwise(begun[name])]
+        assert sum(gaps) / len(gaps) < 9.0
+        assert max(gaps) < (16.0 if lyapunov <= 0.6 else 45.0)
+    for name in LAB:
+        assert begun[name][0] < 70.0
+    assert min(len(begun[name]) for name in LAB if name != "lyapunov") >= 2
+    assert largest_window(taken) <= max(ROOM, lyapunov) + 1e-9
+
+
 def test_one_that_is_longer_than_the_budget_is_taken_alone() -> None:
     costs = {"dear": 2.0, "cheap": 0.04}
     taken = simulate(Schedule({"dear": 1, "cheap": 1}, BUDGET), costs, 0.03, 1000.0)
