@@ -38,9 +38,14 @@ class Viewport:
 def viewport(
     count: int, width: int, height: int, cursor: tuple[int, int], *, wide: bool = False, mono: bool = False
 ) -> Viewport:
-    """Return the part of a square of `count` values a side that fits in width x height cells, the cursor in it."""
-    per_cell, size = (1 if mono else 2), (2 if wide else 1)
-    left = len(str(max(count - 1, 0))) + 2 + per_cell * size
+    """Return the part of a square of `count` values a side that fits in width x height cells, the cursor in it.
+
+    Two rows of values share a cell, but where there is room each value has two cells beside each other.
+    """
+    number = len(str(max(count - 1, 0)))
+    large = count < height and number + 4 + 2 * count <= width  # room for a cell of its own, as wide as it is high
+    per_cell, size = (1 if mono or large else 2), (2 if wide or large else 1)
+    left = number + 2 + per_cell * size
     rows = min(max(height - 1, 0) * per_cell, count)
     columns = min(max(width - left, 0) // size, count)
     first = [_first(count, room, at) for room, at in ((rows, cursor[0]), (columns, cursor[1]))]
@@ -84,7 +89,7 @@ def triangle(
     seen = np.maximum(matrix[rows, columns], low)
     drawn = heat_map(
         np.repeat(seen, view.size, axis=1), view.columns * view.size, height - 1, low, high, ramp,
-        palette=palette, mono=mono, nan_is_missing=True,
+        palette=palette, mono=mono, half_blocks=view.per_cell == 2, nan_is_missing=True,
     )  # fmt: skip
     made = [_ruler(column_text, view, cursor[1], palette, mono)]
     for index, row in enumerate(drawn[: -(-view.rows // view.per_cell)]):

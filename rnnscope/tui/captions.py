@@ -16,7 +16,7 @@ def longest(width: int, *candidates: str) -> str:
 
 def due(what: str, every: object) -> str:
     """Return what a panel without data waits for, and how often it comes."""
-    return f"waiting for the first {what}{f', one every {every:,} steps' if isinstance(every, int) and every else ''} …"
+    return f"waiting for the first {what}{f' (every {every:,} steps)' if isinstance(every, int) and every else ''} …"
 
 
 def paragraph(text: str, width: int) -> list[str]:

@@ -14,6 +14,7 @@ from rnnscope.charts.palette import Palette
 from rnnscope.charts.series import HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.charts.table import Column, first_row, table
+from rnnscope.charts.text import printable
 from rnnscope.recording.events import Floats
 from rnnscope.recording.lab_events import Parameters
 from rnnscope.tui import ranges
@@ -115,7 +116,7 @@ class ParametersPanel(Panel):
             found = history if isinstance(history, ParameterHistory) and history.names == event.names else None
             lines = marks if isinstance(marks, tuple) else ()
             rows = self._open(event, index, found, lines, width, height)
-            title = self.title(longest(width - 30, event.names[index]))
+            title = self.title(longest(width - 30, printable(event.names[index])))
             return Painted(rows, title, self.age(measured, title, width))
         palette = self.look.palette
         columns = [Column(TITLES[name] + (" ▾" if name == sort else ""), name != "model") for name in TITLES]

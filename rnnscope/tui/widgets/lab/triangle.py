@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from textual import events
 
+from rnnscope.charts.axes import Axes
 from rnnscope.charts.heatmap import legend
+from rnnscope.charts.series import Line, Series
 from rnnscope.charts.spans import Row, Span, Style, fit
 from rnnscope.charts.text import cell_width, printable
 from rnnscope.charts.triangle import Viewport, triangle, viewport
+from rnnscope.recording.events import Floats
 from rnnscope.recording.lab_events import Triangle
 from rnnscope.tui.captions import caption, due, longest
 from rnnscope.tui.snapshot import When
@@ -17,12 +21,24 @@ from rnnscope.tui.widgets.panel import Painted, Panel
 
 SCALE = (-8.0, 1.0)
 """Of the colours, in powers of ten: fixed."""
+SIDE = 36  # cells: with so much room beside the square the row of the cursor is drawn as a curve as well
 NAMED = {" ": "space", "\n": "newline", "\t": "tab"}
 
 
 def name(character: str) -> str:
     """Return a character as it is spoken of."""
     return NAMED.get(character) or f"‘{printable(character)}’"
+
+
+def by_lag(norms: Floats) -> Floats:
+    """Return the mean of what is finite on each diagonal of a square (T, T), by lag (T,); NaN where nothing is."""
+    found = np.full(len(norms), np.nan)
+    for lag in range(len(norms)):
+        diagonal = np.diagonal(norms, -lag).astype(np.float64)
+        known = diagonal[np.isfinite(diagonal)]
+        if len(known):
+            found[lag] = known.mean()
+    return found
 
 
 def readout(event: Triangle, layer: int, t: int, s: int, width: int) -> str:
@@ -49,7 +65,7 @@ class TrianglePanel(Panel):
         "character t (on the left: the character to be predicted) reaches the memory at s (above: the character "
         "just read), as a power of ten on a fixed scale. By the chain rule ∂loss_t/∂h_s = ∂loss_t/∂h_t · J_t · … · "
         "J_s+1, so along a row it fades to the left, and nothing is above the diagonal: the future teaches the "
-        "past, never the other way round. Bright places far to the left are long-range lessons: a quotation mark, a "
+        "past, never the other way round. Strong places far to the left are long-range lessons: a quotation mark, a "
         "name, the start of a line."
     )
     details = (
@@ -75,9 +91,14 @@ class TrianglePanel(Panel):
         notes = 3 if height >= 10 else 1
         room = height - notes
         self._view = viewport(event.norms.shape[1], width, room, (t, s), wide=wide, mono=mono)
-        rows = triangle(
-            event.norms[layer], event.targets, event.text, width, room, *SCALE, (t, s), palette=palette, mono=mono
-        )
+        used = min(self._view.left + self._view.columns * self._view.size, width)
+        if width - used - 2 < SIDE:
+            used = width
+        norms = event.norms[layer]
+        rows = triangle(norms, event.targets, event.text, used, room, *SCALE, (t, s), palette=palette, mono=mono)
+        if used < width:
+            beside = self._profile(norms, t, width - used - 2, room)
+            rows = [(*row, Span("  "), *other) for row, other in zip(rows, beside, strict=True)]
         rows.append((Span(readout(event, layer, t, s, width), Style(fg=palette.accent, bold=True)),))
         if notes > 1:
             rows.append(self._legend(width))
@@ -88,10 +109,27 @@ class TrianglePanel(Panel):
         title = self.title(longest(width - len(self.heading) - 20, f"log₁₀ ‖∂loss_t/∂h_s‖ · {words}", words))
         return Painted(rows, title, self.age(measured, title, width))
 
+    def _profile(self, norms: Floats, t: int, width: int, height: int) -> list[Row]:
+        """Draw the row of the cursor, and the mean of all rows, over the lag."""
+        from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
+
+        palette = self.look.palette
+        axes = Axes(
+            x_label="lag t−s in characters", y_label="log₁₀ ‖∂loss_t/∂h_s‖",
+            x_range=(0.0, float(max(len(norms) - 1, 1))), y_range=SCALE, x_integer=True, y_integer=True,
+        )  # fmt: skip
+        row = np.asarray(norms[t, : t + 1][::-1], np.float64)
+        mean = by_lag(norms)
+        series: list[Series] = [
+            Line(np.arange(len(mean)), mean, palette.faint, label="mean over t", mark_bad=False),
+            Line(np.arange(len(row)), row, palette.lines[0], label=f"t = {t + 1}", bold=True),
+        ]
+        return line_chart(series, axes, width, height, palette, self.look.mono)
+
     def _legend(self, width: int) -> Row:
         palette = self.look.palette
         row = legend(*SCALE, min(width, 48), "sequential", palette=palette, mono=self.look.mono, label="log₁₀ norm")
-        return fit((*row, Span("  darkest: 10⁻⁸ or less, or 0", Style(fg=palette.faint))), width)
+        return fit((*row, Span("  lowest: 10⁻⁸ or less, or 0", Style(fg=palette.faint))), width)
 
     async def on_click(self, event: events.Click) -> None:
         """Put the cursor there."""

@@ -24,14 +24,15 @@ class WaterfallPanel(Panel):
     chips = ((("y",), "layer"),)
     summary = (
         "The reach ‖∂L_T/∂h_T−k‖ of one layer as a colour: lag k upwards, training step to the right, one column "
-        "for each measurement. The scale is logarithmic and never changes, log₁₀ from −12 to 1, so that a bright "
-        "region that grows upwards is a network that learns to look further back. Dashed lines are the moments at "
-        "which somebody changed how it learns."
+        "for each measurement. The scale is logarithmic and never changes, log₁₀ from −12 to 1, so that a region of "
+        "large values that grows upwards is a network that learns to look further back. Dashed lines are the "
+        "moments at which somebody changed how it learns."
     )
     details = (
-        "The mean of the logarithm over the batch, before clipping. Darkest: 10⁻¹² or less, also exact zeros and "
-        "what is too small for the computer's numbers; ✗ or the warning colour: not a finite number. A measurement "
-        "is held until the next one; of a long run 256 are kept, evenly spaced. The layer is changed with y."
+        "The mean of the logarithm over the batch, before clipping. The lowest colour: 10⁻¹² or less, also exact "
+        "zeros and what is too small for the computer's numbers; ✗ or the warning colour: not a finite number. A "
+        "measurement is held until the next one; of a long run 256 are kept, evenly spaced. The layer is changed "
+        "with y."
     )
 
     def paint(self, width: int, height: int) -> Painted:
