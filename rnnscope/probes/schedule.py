@@ -129,9 +129,9 @@ class Schedule:
         for queue, other in sorted(
             ((self._early, self._late), (self._late, self._early)), key=lambda pair: sum(pair[0].used.values())
         ):
-            name = queue.head()
-            if name is not None and now >= queue.pause_until and self._fits(name, queue, other, now):
-                return [name]
+            head = queue.head()
+            if head is not None and now >= queue.pause_until and self._fits(head, queue, other, now):
+                return [head]
         return []
 
     def _fits(self, name: str, queue: _Queue, other: _Queue, now: float) -> bool:
