@@ -11,7 +11,7 @@ import torch
 
 from rnnscope.clock import Stopwatch
 from rnnscope.config import Config
-from rnnscope.probes import clipping, comparison, gradients, horizon, parameters, sample
+from rnnscope.probes import clipping, comparison, gradients, horizon, jacobian, lyapunov, parameters, sample, triangle
 from rnnscope.probes.schedule import Schedule, Spent
 from rnnscope.recording import events as e
 from rnnscope.registry import PROBES
@@ -150,6 +150,12 @@ def measure(
             return comparison.measure(
                 model, vocabulary, corpus.validation, length=probes.compare_length, temperature=temperature, seed=seed
             )
+        case "triangle" if window is not None:
+            return triangle.measure(model, window.x, window.y, window.state, vocabulary.decode)
+        case "jacobian" if window is not None:
+            return jacobian.measure(model, window.x, window.state)
+        case "lyapunov":
+            return lyapunov.while_learning(model, corpus.validation, seed)
         case "horizon" if window is not None:
             return horizon.measure(model, window.x, window.y, window.state, corpus.validation)
         case "clipping" if window is not None:

@@ -62,6 +62,15 @@ PROBES: dict[str, ProbeEntry] = {
     "comparison": ProbeEntry(
         "rnnscope.probes.comparison", "teacher forcing beside free running", "compare_every", early=True, lab=False
     ),
+    "triangle": ProbeEntry(
+        "rnnscope.probes.triangle", "which loss reaches which earlier state: T x T norms", "triangle_every"
+    ),
+    "jacobian": ProbeEntry(
+        "rnnscope.probes.jacobian", "spectrum of W_hh, singular values of state Jacobian products", "jacobian_every"
+    ),
+    "lyapunov": ProbeEntry(
+        "rnnscope.probes.lyapunov", "leading Lyapunov exponents, driven by text or by nothing", "lyapunov_every"
+    ),
     "horizon": ProbeEntry(
         "rnnscope.probes.horizon", "how far back the gradient reaches, and the context that is used", "horizon_every"
     ),

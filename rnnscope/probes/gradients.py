@@ -7,7 +7,7 @@ L is the sum over t of nats per character, of each sample of the batch alone (no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,6 +22,8 @@ from rnnscope.recording import events
 
 Losses: TypeAlias = Literal["total", "reach"]
 LOSSES: tuple[Losses, Losses] = ("reach", "total")
+ROUNDING = 8.0
+"""A recurrent part below so many roundings of the total is not told from zero."""
 
 
 @torch.no_grad()
@@ -60,14 +62,17 @@ def _logit_gradient(logits: Tensor, targets: Tensor) -> Tensor:
 
 def scans(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[Backward]:
     """Return what the backward scan of each layer leaves; `direct` (T, B, H) enters the last layer from above."""
-    found = []
+    return [back for _, back in _descend(model, runs, state, direct)][::-1]
+
+
+def _descend(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> Iterator[tuple[Tensor, Backward]]:
+    """Yield each layer's direct gradient (T, B, H) and what its backward scan leaves, the last layer first."""
     for index in range(len(runs) - 1, -1, -1):
         back = model.back_propagate(index, runs[index], state[index], direct)
-        found.append(back)
+        yield direct, back
         if index:
             weight = model.layers[index].get_parameter("weight_ih_l0")
             direct = products.linear(back.d, weight.t(), None, model.precision)
-    return found[::-1]
 
 
 def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> list[dict[str, Tensor]]:
@@ -76,7 +81,7 @@ def _backward(model: CharRNN, runs: list[Forward], state: State, direct: Tensor)
 
 
 class Summary(NamedTuple):
-    """Over the batch, each (L, T) float32: mean, 10% and 90% quantile of log10 norm; fractions at the floor and bad."""
+    """Over the batch, each (..., T) float32: mean, 10%, 90% quantile of log10 norm; fractions at the floor and bad."""
 
     mean: events.Floats
     low: events.Floats
@@ -86,7 +91,7 @@ class Summary(NamedTuple):
 
 
 def summarise(norms: NDArray[np.floating]) -> Summary:
-    """Summarise norms (L, T, B) over the batch.
+    """Summarise norms (..., T, B) over the batch.
 
     Zero (or underflowed) norms count as floor, NaN and infinite ones as bad; both are left out of mean and quantiles,
     which are NaN where nothing is left.
@@ -116,9 +121,31 @@ def _quantile(ascending: NDArray[np.floating], count: NDArray[np.integer], q: fl
     return result
 
 
-def _norms(gradients: Iterable[dict[str, Tensor]], name: str) -> NDArray[np.floating]:
-    """Return (L, T, B) norms over H of the gradients called `name`, in float64 so that squares do not underflow."""
-    return np.stack([torch.linalg.vector_norm(g[name].cpu(), dim=-1, dtype=torch.float64).numpy() for g in gradients])
+def hidden_norm(gradient: Tensor) -> Tensor:
+    """Return the norms over H, (T, B), in float64 so that squares do not underflow."""
+    if gradient.device.type == "mps":  # has no float64
+        gradient = gradient.cpu()
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=-1, dtype=torch.float64)
+    return norms
+
+
+def _parts(direct: Tensor, back: Backward) -> list[Tensor]:
+    """Return (T, B) norms of one layer: the direct part of dL/dh_t, the recurrent part, then of every total state.
+
+    The recurrent part is a difference: below a few roundings of the total it is nothing but rounding, and counts as
+    zero. Overwrites `direct`, of which nothing else is left to be made.
+    """
+    total, above = hidden_norm(back.states[0]), hidden_norm(direct)
+    through_time = hidden_norm(torch.sub(back.states[0], direct, out=direct))
+    through_time[through_time <= ROUNDING * torch.finfo(direct.dtype).eps * total] = 0
+    return [above, through_time, total, *(hidden_norm(gradient) for gradient in back.states[1:])]
+
+
+def _norms(model: CharRNN, runs: list[Forward], state: State, direct: Tensor) -> NDArray[np.float64]:
+    """Return the norms of all layers' `_parts`, (P, L, T, B)."""
+    layers = [torch.stack(_parts(above, back)) for above, back in _descend(model, runs, state, direct)]
+    norms: NDArray[np.float64] = torch.stack(layers[::-1], 1).cpu().numpy()
+    return norms
 
 
 @torch.no_grad()
@@ -128,14 +155,13 @@ def measure(
     """Return the event for one window: ids, targets (T, B), the state before it, and the vocabulary's `decode`."""
     start = time.perf_counter()
     logits, runs = model.runs(ids, state)
-    found = [_backward(model, runs, state, direct_gradient(model, logits, targets, losses)) for losses in LOSSES]
-    reach, total = (summarise(_norms(gradients, "h")) for gradients in found)
-    nothing = np.zeros((0, 0), np.float32)
-    has_cell = "c" in model.cell.states
-    cell_reach, cell_total = (summarise(_norms(gradients, "c")).mean if has_cell else nothing for gradients in found)
-    return events.Gradients(
-        reach=reach.mean, reach_low=reach.low, reach_high=reach.high, reach_floor=reach.floor, reach_bad=reach.bad,
-        total=total.mean, total_low=total.low, total_high=total.high, total_floor=total.floor, total_bad=total.bad,
-        cell_reach=cell_reach, cell_total=cell_total,
-        text=decode(ids[:, 0].cpu().numpy()), seconds=time.perf_counter() - start,
-    )  # fmt: skip
+    fields: dict[str, events.Floats] = {}
+    for losses in LOSSES:
+        norms = _norms(model, runs, state, direct_gradient(model, logits, targets, losses))
+        direct, recurrent, h, *cell = (Summary(*parts) for parts in zip(*summarise(norms), strict=True))
+        fields |= {losses: h.mean, f"{losses}_direct": direct.mean, f"{losses}_recurrent": recurrent.mean}
+        fields |= {f"{losses}_{name}": getattr(h, name) for name in ("low", "high", "floor", "bad")}
+        c = cell[0] if cell else Summary(*(events.nothing() for _ in Summary._fields))
+        fields |= {f"cell_{losses}": c.mean, f"cell_{losses}_low": c.low, f"cell_{losses}_high": c.high}
+    text = decode(ids[:, 0].cpu().numpy())
+    return events.Gradients(**fields, text=text, seconds=time.perf_counter() - start)

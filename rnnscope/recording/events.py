@@ -76,7 +76,8 @@ class Gradients:
     of mean and band (NaN where all are). *_bad (L, T): fraction that is NaN or infinite, left out likewise.
     cell_reach, cell_total: the same mean for dL/dc_t where the cell has one (else empty, shape (0, 0)), with their
     quantiles. *_direct: mean log10 norm of the direct part alone, which comes from above (the decoder or the next
-    layer) at the same t: all that `retain_grad` shows. *_recurrent: of the rest, which comes back through time.
+    layer) at the same t: all that `retain_grad` shows. *_recurrent: of the rest, which comes back through time (zero,
+    and so left out, where it is below the rounding of the total).
     """
 
     kind: ClassVar[str] = "gradients"

@@ -39,7 +39,8 @@ class Jacobian:
     bound: 1/gamma, gamma the largest slope of the activation: a largest singular value below it is sufficient for
     vanishing, above it necessary for exploding; None where not applicable.
     spans: (K,) numbers of steps k. singular: (K, M) float32, log10 of the M largest singular values of the product
-    of k Jacobians d s_t / d s_{t-1} of the whole state (all layers; h and c) along the text.
+    of k Jacobians d s_t / d s_{t-1} of the whole state (all layers; h and c) along the text, up to the window's last
+    step; -inf below 1e-13 of the largest, where float64 cannot tell them from zero. M at most 8.
     """
 
     kind: ClassVar[str] = "jacobian"
@@ -55,8 +56,9 @@ class Jacobian:
 class Lyapunov:
     """Leading Lyapunov exponents of the state's recurrence, in nats per step (QR; Vogt et al. 2020).
 
-    exponents: (N,) float64, descending. steps: averaged over; burn_in: left out before. zero_input: driven by no
-    input from a random state instead of by the text.
+    exponents: (N,) float64, descending; -inf for a direction that is lost altogether. steps: averaged over; burn_in:
+    steps left out before them, while the state forgets its start, and after, while the directions carried backwards
+    settle. zero_input: driven by no input (biases stay) from a random state instead of by the text from a zero state.
     """
 
     kind: ClassVar[str] = "lyapunov"

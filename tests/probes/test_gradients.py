@@ -12,7 +12,7 @@ from torch import nn
 from rnnscope import registry
 from rnnscope.config import ModelConfig
 from rnnscope.model import CharRNN, State
-from rnnscope.probes.gradients import LOSSES, hidden_gradients, measure, summarise
+from rnnscope.probes.gradients import LOSSES, _norms, direct_gradient, hidden_gradients, measure, summarise
 from rnnscope.verify import exact_gradients
 
 CELLS = list(registry.CELLS)
@@ -207,3 +207,67 @@ def test_all_zero_gradients_are_at_the_floor() -> None:
     event = measure(model, *window(), random_state(model), lambda ids: "")
     assert (event.reach_floor == 1).all()
     assert np.isnan(event.reach).all()
+
+
+def _split(model: CharRNN, ids: torch.Tensor, targets: torch.Tensor, state: State, losses: str) -> list[torch.Tensor]:
+    """Direct and recurrent part of dL/dh_t, each (L, T, B, H): h_t is copied where it goes up and where it goes on."""
+    up, on, logits = [], [], []
+    for x_ids in ids:
+        x, after = model.embed(x_ids), []
+        for layer, layer_state in zip(model.layers, state, strict=True):
+            h, *others = model.cell.step(x, layer_state, layer)
+            x, later = h.clone(), h.clone()
+            after.append((later, *others))
+            up.append(x)
+            on.append(later)
+        state = tuple(after)
+        logits.append(model.decoder(x))
+    used, goals = (logits[-1:], targets[-1:]) if losses == "reach" else (logits, targets)
+    loss = nn.functional.cross_entropy(torch.cat(used), goals.flatten(), reduction="sum")
+    layers, batch = len(model.layers), ids.shape[1]
+    grads = torch.autograd.grad(loss, up + on, allow_unused=True, materialize_grads=True)
+    return list(torch.stack(grads).view(2, len(ids), layers, batch, -1).transpose(1, 2))
+
+
+@pytest.mark.parametrize("losses", LOSSES)
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_direct_and_recurrent_parts(cell: str, layers: int, losses: str) -> None:
+    model = make(cell, layers=layers)
+    ids, targets = window()
+    state = random_state(model)
+    exact = [part.norm(dim=-1) for part in _split(model, ids, targets, state, losses)]
+    logits, runs = model.runs(ids, state)
+    with torch.no_grad():
+        found = _norms(model, runs, state, direct_gradient(model, logits, targets, losses))
+    event = measure(model, ids, targets, state, lambda ids: "")
+    for ours, theirs, name in zip(found, exact, ("direct", "recurrent"), strict=False):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-15)
+        with np.errstate(divide="ignore"):
+            logs = np.log10(theirs.numpy()).mean(-1)
+        logs[np.isinf(logs)] = np.nan
+        np.testing.assert_allclose(getattr(event, f"{losses}_{name}"), logs, rtol=1e-4, atol=1e-5)
+    assert np.isnan(event.total_recurrent[:, -1]).all()  # nothing comes back to the last time step
+
+
+def test_what_rounding_leaves_is_no_recurrent_part() -> None:
+    """Recurrent weights of 1e-12 in float32: the difference of total and direct gradient is rounding."""
+    model = make("tanh").float()
+    for layer in model.layers:
+        nn.init.constant_(layer.get_parameter("weight_hh_l0"), 1e-12)
+    state = tuple(tuple(s.float() for s in layer) for layer in random_state(model))
+    assert np.isnan(measure(model, *window(), state, lambda ids: "").total_recurrent).all()
+
+
+def test_band_of_the_cell_state() -> None:
+    model = make("lstm")
+    ids, targets = window()
+    state = random_state(model)
+    event = measure(model, ids, targets, state, lambda ids: "")
+    for losses in LOSSES:
+        found = hidden_gradients(model, ids, targets, state, losses)
+        logs = np.stack([g["c"].norm(dim=-1).log10().numpy() for g in found])
+        for name, expected in (
+            ("", logs.mean(-1)), ("_low", np.quantile(logs, 0.1, -1)), ("_high", np.quantile(logs, 0.9, -1)),
+        ):  # fmt: skip
+            np.testing.assert_allclose(getattr(event, f"cell_{losses}{name}"), expected, rtol=1e-5)
