@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from rnnscope.charts.text import printable
-from rnnscope.errors import EXIT_FAILED, EXIT_OK, UserError
+from rnnscope.errors import EXIT_FAILED, EXIT_OK, RunFailed, UserError
 from rnnscope.recording.commands import Command, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import GROUPS, in_groups
@@ -167,7 +167,7 @@ class ScopeApp(App[int]):
     async def _send(self, command: Command) -> None:
         try:
             await self._in_thread(lambda: self._open().send(command))
-        except UserError as error:
+        except (UserError, RunFailed) as error:
             self.session.forget(command)
             self.current.distribute()
             self.notify(printable(str(error)), severity="error", markup=False)
