@@ -22,7 +22,7 @@ def due(what: str, every: object) -> str:
 def paragraph(text: str, width: int) -> list[str]:
     """Return `text`, made printable, in lines of at most `width` cells, broken between words where that is possible."""
     lines = [""]
-    for word in printable(text).split():
+    for word in map(printable, text.split()):
         longer = f"{lines[-1]} {word}".strip()
         if cells(longer) <= width:
             lines[-1] = longer

@@ -93,10 +93,9 @@ class GradientsScreen(RunScreen):
         state, probes = shown.state, shown.config.probes
         view = settle(self.view, self.extent(shown))
         gradients, taken = measured(state.gradients, shown, probes.gradients_every)
-        lyapunov = state.lab.get("lyapunov")
-        exponents = lyapunov.event if lyapunov else None
+        exponents, asked = measured(state.lab.get("lyapunov"), shown, probes.lyapunov_every)
         if name == "through":
-            return (gradients, taken, view.kind, view.part, view.state, view.retain, exponents)
+            return (gradients, taken, view.kind, view.part, view.state, view.retain, exponents, asked)
         if name == "waterfall":
             return (shown.history.reaches, view.layer, shown.marks)
         if name == "blackbox":
@@ -105,7 +104,7 @@ class GradientsScreen(RunScreen):
         every = getattr(probes, f"{name}_every")
         event, when = measured(state.lab.get(name), shown, every)
         if name == "jacobian":
-            return (event, exponents, gradients, when, every)
+            return (event, exponents, asked, gradients, when, every)
         if name == "triangle":
             return (event, when, view.layer, view.t, view.s, every)
         if name == "parameters":
@@ -128,6 +127,8 @@ class GradientsScreen(RunScreen):
     def _footer(self) -> Footer:
         """Return the line of keys: with those that open the panels not seen, or those that leaf through them."""
         footer = super()._footer()
+        if self.large == "blackbox" and (self._incident or -1) < 0:
+            footer = replace(footer, panel=())  # nothing to go back from
         if self.large and self.small:
             page = f"{PANELS.index(self.large) + 1} of {len(PANELS)}"
             return replace(footer, panel=((("PgUp", "PgDn"), page), *footer.panel))

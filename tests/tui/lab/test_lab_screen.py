@@ -117,7 +117,7 @@ async def test_a_cell_without_c_says_so_and_has_numbers_of_its_matrix(tmp_path: 
     lab_run(tmp_path / "run", cell="tanh")
     async with lab_opened(tmp_path / "run") as pilot:
         assert "ρ 0.58 0.58" in pane_text(pilot, "jacobian")
-        assert "σ₁ 1.14 1.14 > bound 1" in pane_text(pilot, "jacobian")
+        assert "σ₁ 1.14 1.14 > 1/γ = 1: can explode" in pane_text(pilot, "jacobian")
         await pilot.press("S")
         assert "only the LSTM has one" in drawn(pilot)
         await pilot.press("h")

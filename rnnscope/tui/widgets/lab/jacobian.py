@@ -19,6 +19,8 @@ from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
 
 SHOWN = 6  # exponents written out at most
+NOTHING = -1e3
+"""Where a singular value of exactly zero is drawn: marked as below every chart."""
 
 
 def matrix_line(jacobian: Jacobian, width: int) -> str:
@@ -31,7 +33,7 @@ def matrix_line(jacobian: Jacobian, width: int) -> str:
             "W_hh: not applicable (gated)",
         )
     radius, largest = (
-        " ".join(f"{value:.2f}" for value in values) for values in (jacobian.spectral_radius, jacobian.largest_singular)
+        " ".join(f"{value:.3g}" for value in values) for values in (jacobian.spectral_radius, jacobian.largest_singular)
     )
     top = float(np.nanmax(jacobian.largest_singular))
     verdict = "must vanish" if top < jacobian.bound else "can explode" if top > jacobian.bound else "at the bound"
@@ -41,22 +43,25 @@ def matrix_line(jacobian: Jacobian, width: int) -> str:
         width,
         f"W_hh by layer: spectral radius ρ {radius} · largest singular value σ₁ {largest} {sign} {bound}: {verdict}",
         f"W_hh: ρ {radius} · σ₁ {largest} {sign} {bound}: {verdict}",
-        f"W_hh: ρ {radius} σ₁ {largest} {sign} bound {jacobian.bound:g}",
-        f"ρ {radius} σ₁ {largest} bound {jacobian.bound:g}",
+        f"W_hh: ρ {radius} · σ₁ {largest} {sign} 1/γ = {jacobian.bound:g}: {verdict}",
+        f"W_hh: ρ {radius} · σ₁ {largest} {sign} 1/γ = {jacobian.bound:g}",
+        f"ρ {radius} · σ₁ {largest} · 1/γ {jacobian.bound:g}",
     )
 
 
-def exponents_line(lyapunov: Lyapunov, width: int) -> str:
-    """Return the leading exponents."""
+def exponents_line(lyapunov: Lyapunov, when: When, width: int) -> str:
+    """Return the leading exponents, and when they were measured if that is long ago."""
+    old = f" (old: step {when.step:,})" if when.old else ""
     values = " ".join(f"{value:+.3f}" for value in lyapunov.exponents[:SHOWN])
     few = " ".join(f"{value:+.3f}" for value in lyapunov.exponents[:3])
     more = " …" if len(lyapunov.exponents) > SHOWN else ""
     driven = "no input" if lyapunov.zero_input else "along the text"
     return longest(
         width,
-        f"Lyapunov exponents λ in nats a step, {driven}, over {lyapunov.steps} steps: {values}{more}",
-        f"Lyapunov λ, nats a step, {driven}: {values}{more}",
-        f"Lyapunov λ, nats/step: {few} …",
+        f"Lyapunov exponents λ in nats a step, {driven}, over {lyapunov.steps} steps{old}: {values}{more}",
+        f"Lyapunov λ, nats a step, {driven}{old}: {values}{more}",
+        f"Lyapunov λ, nats/step{old}: {few} …",
+        f"λ{old}: {few} …",
         f"λ {few} …",
     )
 
@@ -77,7 +82,7 @@ def slope_line(gradients: Gradients | None, lyapunov: Lyapunov | None, width: in
 
 
 class JacobianPanel(Panel):
-    """Shows (Jacobian | None, Lyapunov | None, Gradients | None, When, every)."""
+    """Shows (Jacobian | None, Lyapunov | None, its When, Gradients | None, When, every)."""
 
     heading = "Jacobian"
     chips = ((("m",), "who taught whom"), (("h",), "horizon"))
@@ -103,7 +108,10 @@ class JacobianPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw numbers and singular values."""
-        jacobian, lyapunov, gradients, when, every = self.inputs or (None, None, None, When(0), 0)
+        jacobian, lyapunov, taken, gradients, when, every = self.inputs or (
+            None, None, When(0), None, When(0), 0,
+        )  # fmt: skip
+        asked = taken if isinstance(taken, When) else When(0)
         measured = when if isinstance(when, When) else When(0)
         title = self.title("log₁₀ of the singular values of k steps")
         if not isinstance(jacobian, Jacobian) and not isinstance(lyapunov, Lyapunov):
@@ -113,7 +121,7 @@ class JacobianPanel(Panel):
         rows: list[Row] = []
         if isinstance(jacobian, Jacobian):
             rows.append((Span(matrix_line(jacobian, width), plain),))
-        text = exponents_line(known, width) if known else "waiting for the first Lyapunov exponents …"
+        text = exponents_line(known, asked, width) if known else "waiting for the first Lyapunov exponents …"
         rows.append((Span(longest(width, text), plain if known else faint),))
         rows.append((Span(slope_line(gradients if isinstance(gradients, Gradients) else None, known, width), plain),))
         rows = rows[: max(height, 0)]
@@ -126,8 +134,9 @@ class JacobianPanel(Panel):
 
         palette = self.look.palette
         singular = np.asarray(jacobian.singular, np.float64)  # (K, M)
+        singular = np.where(np.isneginf(singular), NOTHING, singular)
         spans = np.asarray(jacobian.spans, np.float64)
-        self._range = ranges.log_range(singular, self._range)
+        self._range = ranges.log_range(np.where(singular == NOTHING, np.nan, singular), self._range)
         axes = Axes(
             x_label="k steps", x_range=(0.0, float(spans[-1]) if len(spans) else 1.0), y_range=self._range,
             x_integer=True, y_integer=True,

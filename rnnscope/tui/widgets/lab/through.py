@@ -74,7 +74,7 @@ def curves(gradients: Gradients, kind: str, part: str, state: str) -> Curves | N
 
 
 class ThroughPanel(Panel):
-    """Shows (Gradients | None, When, kind, part, state, retain, Lyapunov | None)."""
+    """Shows (Gradients | None, When, kind, part, state, retain, Lyapunov | None, its When)."""
 
     heading = "gradient through time"
     chips = ((("r",), "reach/total"), (("e",), "part"), (("S",), "h/c"), (("R",), "retain_grad"))
@@ -102,8 +102,8 @@ class ThroughPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curves chosen."""
-        gradients, when, kind, part, state, retain, lyapunov = self.inputs or (
-            None, When(0), "reach", "all", "h", False, None,
+        gradients, when, kind, part, state, retain, lyapunov, taken = self.inputs or (
+            None, When(0), "reach", "all", "h", False, None, When(0),
         )  # fmt: skip
         measured = when if isinstance(when, When) else When(0)
         kind, part, state = str(kind), str(part), str(state)
@@ -121,14 +121,22 @@ class ThroughPanel(Panel):
             why = f"this recording does not hold the {part} part" if state == "h" else "this cell has no c"
             return Painted(self.waiting(why, width, height), title, age)
         exponents = lyapunov.exponents if isinstance(lyapunov, Lyapunov) and not lyapunov.zero_input else np.zeros(0)
-        rows = self._chart(gradients, found, kind, bool(retain), predicted(exponents), (width, height - 1))
+        since = f" (step {taken.step:,})" if isinstance(taken, When) and taken.old else ""
+        theory = predicted(exponents), since
+        rows = self._chart(gradients, found, kind, bool(retain), theory, (width, height - 1))
         whole = part == "all" or state == "c"
         said = LIE if retain else CAPTIONS[kind] if whole else PART_CAPTIONS[part]
         style = Style(fg=self.look.palette.warn if retain else self.look.palette.faint)
         return Painted([*rows, caption(width, style, *said)], title, age)
 
     def _chart(
-        self, gradients: Gradients, found: Curves, kind: str, retain: bool, slope: float, size: tuple[int, int]
+        self,
+        gradients: Gradients,
+        found: Curves,
+        kind: str,
+        retain: bool,
+        theory: tuple[float, str],
+        size: tuple[int, int],
     ) -> list[Row]:
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
 
@@ -156,18 +164,18 @@ class ThroughPanel(Panel):
             y_range,
             palette,
         )
-        if back and math.isfinite(slope):
-            series += self._prediction(found.mean[0, turn], x, slope)
+        if back and math.isfinite(theory[0]):
+            series += self._prediction(found.mean[0, turn], x, *theory)
         if retain:
             series += self._retained(gradients, kind, turn, x, y_range, palette)
         return line_chart(series, axes, *size, palette, self.look.mono)
 
-    def _prediction(self, lowest: Floats, x: Floats, slope: float) -> list[Series]:
+    def _prediction(self, lowest: Floats, x: Floats, slope: float, since: str) -> list[Series]:
         fitted = decay(lowest)
         if fitted is None:
             return []
         places = np.arange(0, len(x), max(len(x) // 25, 1))
-        name = f"λ₁/ln 10 = {slope:+.3f} a step"
+        name = f"λ₁/ln 10 = {slope:+.3f} a step{since}"
         return [Dots(x[places], fitted[1] + slope * x[places], self.look.palette.foreground, label=name, glyph="·")]
 
     def _retained(
