@@ -130,8 +130,9 @@ class GradientsScreen(RunScreen):
         if self.large == "blackbox" and (self._incident or -1) < 0:
             footer = replace(footer, panel=())  # nothing to go back from
         if self.large and self.small:
-            page = f"{PANELS.index(self.large) + 1} of {len(PANELS)}"
-            return replace(footer, panel=((("PgUp", "PgDn"), page), *footer.panel))
+            page = f"{PANELS.index(self.large) + 1}/{len(PANELS)}"
+            keys = ("PgUp", "PgDn") if self.size.width >= 80 else ("PgDn",)
+            return replace(footer, panel=((keys, page), *footer.panel))
         return footer if self.large else replace(footer, panel=(*footer.panel[:2], OPENED, *footer.panel[2:]))
 
     def on_resize(self, event: events.Resize) -> None:

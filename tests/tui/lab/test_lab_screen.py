@@ -51,7 +51,7 @@ async def test_a_small_terminal_leafs_through_all_eight(finished: Path) -> None:
     async with lab_opened(finished, (80, 24)) as pilot:
         seen = []
         for number in range(1, 9):
-            assert f"PgUp/PgDn {number} of 8" in drawn(pilot)
+            assert f"PgUp/PgDn {number}/8" in drawn(pilot)
             (name,) = [name for name in PANELS if pane(pilot, name).region.width == 80]
             seen.append(name)
             await pilot.press("pagedown")

@@ -116,7 +116,13 @@ class HorizonPanel(Panel):
         series: list[Series] = [HLine(event.full_loss, palette.faint, f"state carried {event.full_loss:.3f}")]
         for layer, value in enumerate(np.asarray(event.half_life, np.float64).tolist()):
             if math.isfinite(value):
-                series.append(VMark(max(value, 1.0), palette.lines[1], f"½ reach, layer {layer + 1}"))
+                series.append(
+                    VMark(
+                        max(value, 1.0),
+                        palette.lines[1],
+                        f"½ reach, layer {layer + 1}" if width >= 100 else f"½ L{layer + 1}",
+                    )
+                )
         series.append(Line(contexts, loss, palette.lines[0], label="loss by context", bold=True))
         series.append(Dots(contexts, loss, palette.lines[0]))
         return line_chart(series, axes, width, height, palette, self.look.mono)

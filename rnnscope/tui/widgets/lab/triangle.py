@@ -106,7 +106,8 @@ class TrianglePanel(Panel):
             rows.append(caption(width, faint, "norms do not add: ∂L/∂h_s = Σ_t ∂loss_t/∂h_s holds for the vectors"))
         layers = event.norms.shape[0]
         words = f"layer {layer + 1}/{layers} · rows: loss at t · columns: state at s"
-        title = self.title(longest(width - len(self.heading) - 20, f"log₁₀ ‖∂loss_t/∂h_s‖ · {words}", words))
+        brief = f"layer {layer + 1}/{layers} · rows t, columns s"
+        title = self.title(longest(width - len(self.heading) - 20, f"log₁₀ ‖∂loss_t/∂h_s‖ · {words}", words, brief))
         return Painted(rows, title, self.age(measured, title, width))
 
     def _profile(self, norms: Floats, t: int, width: int, height: int) -> list[Row]:
