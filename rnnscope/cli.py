@@ -33,6 +33,11 @@ def train(arguments: list[str]) -> int:
         defaults, folder = launch.defaults(asked.interface)
         asked = options.parse(options.Train, "train", arguments, defaults)
     config = asked.to_config()
+    beside: list[Path] = []
+    if asked.interface.beside:
+        from rnnscope.recording.runs import find_run
+
+        beside = [find_run(other, Path(options.RUNS)) for other in asked.interface.beside]
     headless = asked.interface.headless or asked.interface.json or not sys.stdout.isatty()
     if folder is None:
         folder = launch.prepare_new(config, headless=headless)
@@ -42,13 +47,13 @@ def train(arguments: list[str]) -> int:
         from rnnscope.headless import run_headless
 
         return run_headless(folder, as_json=asked.interface.json)
-    return _with_screen(folder, launch.spawn_worker(folder))
+    return _with_screen(folder, launch.spawn_worker(folder), beside)
 
 
-def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None) -> int:
+def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None, beside: list[Path]) -> int:
     from rnnscope.tui.app import run
 
-    code = run(folder, owns_worker=worker, started_at=STARTED)
+    code = run(folder, owns_worker=worker, beside=beside, started_at=STARTED)
     failed = worker is not None and worker.poll() is not None and worker.returncode not in ENDED_WELL
     return EXIT_FAILED if code == EXIT_OK and failed else code
 
@@ -66,7 +71,7 @@ def watch(arguments: list[str]) -> int:
         pass  # a corrupt or newer recording is told before the screen opens
     if not sys.stdout.isatty():
         raise UserError("watch needs a terminal; use rnnscope runs --json where there is none")
-    return _with_screen(folder, None)
+    return _with_screen(folder, None, [find_run(other, Path(options.RUNS)) for other in asked.beside])
 
 
 def runs(arguments: list[str]) -> int:

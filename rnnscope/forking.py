@@ -14,6 +14,7 @@ from typing import Any
 from rnnscope.check import check
 from rnnscope.config import Config
 from rnnscope.errors import UserError
+from rnnscope.recording.runs import fork_name
 from rnnscope.recording.writer import Writer
 from rnnscope.training.loop import Trainer
 
@@ -72,7 +73,7 @@ def fork(trainer: Trainer, parent: Path, name: str, setting: str, value: str, ke
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, bptt=trainer.config.training.bptt)
     )
-    folder = parent.with_name(name) if name else _free_name(parent)
+    folder = parent.with_name(name or fork_name(parent))
     writer = Writer.create(folder, config, {"parent": {"run": str(parent), "step": trainer.step, "setting": setting}})
     writer.close()
     here = trainer.snapshot()
@@ -82,11 +83,4 @@ def fork(trainer: Trainer, parent: Path, name: str, setting: str, value: str, ke
         trainer.save(folder, kept)
     finally:
         trainer.restore(here)
-    return folder
-
-
-def _free_name(parent: Path) -> Path:
-    number = 1
-    while (folder := parent.with_name(f"{parent.name}-fork-{number}")).exists():
-        number += 1
     return folder

@@ -47,6 +47,9 @@ class Interface:
     resume: str | None = None
     """Continue this run: its folder, or its name under checkpoints/."""
 
+    beside: tuple[str, ...] = ()
+    """Runs that the screen draws in the same charts, to compare."""
+
     config: str | None = None
     """A TOML file of options, named as the flags; flags beat the file."""
 
@@ -98,6 +101,9 @@ class OneRun:
 @dataclass(frozen=True)
 class Watch(OneRun):
     """Open the screen on a running or finished run."""
+
+    beside: tuple[str, ...] = ()
+    """Other runs, drawn in the same charts."""
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,14 @@ def next_name(root: Path, config: Config) -> Path:
     return root / f"{prefix}{last + 1}"
 
 
+def fork_name(parent: Path) -> str:
+    """Return a free name for a fork of run `parent`, beside it."""
+    number = 1
+    while parent.with_name(f"{parent.name}-fork-{number}").exists():
+        number += 1
+    return f"{parent.name}-fork-{number}"
+
+
 def request_stop(folder: Path, wait: float = 15.0) -> None:
     """Ask the worker of a live run to save and stop, and wait until it has let go of the run.
 

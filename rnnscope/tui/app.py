@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +22,7 @@ from textual.worker import Worker
 
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, RunFailed, UserError
-from rnnscope.recording.commands import Command, Stop
+from rnnscope.recording.commands import Command, Fork, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import GROUPS, in_groups
 from rnnscope.tui.controls import describe
@@ -33,6 +34,7 @@ from rnnscope.tui.session import Session
 from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
 
 if TYPE_CHECKING:
+    from rnnscope.tui.beside import Companions
     from rnnscope.tui.snapshot import Answered, Snapshot
     from rnnscope.tui.source import Source
 
@@ -60,6 +62,7 @@ class ScopeApp(App[int]):
         screens: tuple[Entry, ...] = SCREENS,
         mono: bool | None = None,
         poll_seconds: float = POLL_SECONDS,
+        beside: Iterable[Path] = (),
         started_at: float | None = None,
     ) -> None:
         """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal.
@@ -83,6 +86,8 @@ class ScopeApp(App[int]):
         # One thread for everything that touches the recording: a slow disk never holds up the screen.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rnnscope-reader")
         self._source: Source | None = None
+        self._beside = tuple(beside)
+        self._companions: Companions | None = None
         self._following: Worker[None] | None = None
         self._stopping = False
         self.left_running = False
@@ -115,6 +120,8 @@ class ScopeApp(App[int]):
             self._following.cancel()
         if self._source is not None:
             self._thread.submit(self._source.close)
+        if self._companions is not None:
+            self._thread.submit(self._companions.close)
         self._thread.shutdown(wait=False)
 
     def look(self) -> Look:
@@ -147,15 +154,23 @@ class ScopeApp(App[int]):
     def _read(self) -> tuple[Snapshot, list[Answered]]:
         source = self._open()
         answers = source.answers()  # before polling, so that what a command changed is seen with its answer
-        return source.poll(), answers
+        snapshot, companions = source.poll(), self._companions
+        if companions is None:
+            return snapshot, answers
+        for answer in answers:
+            if isinstance(answer.command, Fork) and answer.done:
+                companions.add(self.folder.with_name(answer.command.name))
+        return replace(snapshot, beside=companions.poll()), answers
 
     def _open(self) -> Source:
         if self._source is None:
             # After the first frame, and off the UI's thread: the store, and plotext for the first chart.
             from rnnscope.charts import lines  # noqa: F401
+            from rnnscope.tui.beside import Companions
             from rnnscope.tui.source import Source
 
             self._source = Source(self.folder, self._worker)
+            self._companions = Companions(self._beside)
         return self._source
 
     # -- commands --------------------------------------------------------------------------------------------------
@@ -268,13 +283,20 @@ class ScopeApp(App[int]):
         self.exit(code, return_code=code)
 
 
-def run(folder: Path, *, owns_worker: subprocess.Popen[bytes] | None = None, started_at: float | None = None) -> int:
+def run(
+    folder: Path,
+    *,
+    owns_worker: subprocess.Popen[bytes] | None = None,
+    beside: Iterable[Path] = (),
+    started_at: float | None = None,
+) -> int:
     """Show run `folder` until the person leaves; return the exit code.
 
+    beside: other runs, drawn in the same charts.
     owns_worker: the process just started to train it, None to watch. started_at: time.monotonic() at the start of
     the command, for measuring the time to the first frame.
     """
-    app = ScopeApp(folder, owns_worker, started_at=started_at)
+    app = ScopeApp(folder, owns_worker, beside=beside, started_at=started_at)
     try:
         code = app.run()
         if app.left_running:

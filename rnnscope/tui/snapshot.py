@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnscope.config import Config
 from rnnscope.recording.commands import Command
+from rnnscope.recording.events import Gradients
 from rnnscope.recording.state import RunState
 from rnnscope.tui.controls import Controls
 from rnnscope.tui.lab_history import History
@@ -86,11 +87,21 @@ class Answered:
 
 
 @dataclass(frozen=True, eq=False)
+class Other:
+    """Another run, drawn beside this one in the same charts. name: from outside."""
+
+    name: str
+    loss: LossData | None
+    gradients: Gradients | None
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """One look at a run. Parts that did not change since the last look are the same objects.
 
     state: the recording folded; word: the state of the run for the header (as events.Status, or "interrupted");
     name, text: short names of the run and of its text (from outside: to be made printable before they are drawn).
+    beside: other runs in the same charts.
     history: what the lab draws over training steps; marks: (step, words) of each change that somebody made.
     notice: lines to show at once (why it failed, the last lines of a dead worker's log), empty when all is well.
     """
@@ -109,3 +120,4 @@ class Snapshot:
     controls: Controls
     history: History = History()
     marks: tuple[tuple[int, str], ...] = ()
+    beside: tuple[Other, ...] = ()

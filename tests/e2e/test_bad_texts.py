@@ -77,6 +77,8 @@ def test_unreadable(open_folder: Path, refuse: Refuse, way: str) -> None:
     text = open_folder / "secret.txt"
     text.write_text(VERSE)
     text.chmod(0)
-    message = refuse("train", text, nobody=True)
+    open_folder.chmod(0o777)  # so that only the text stands in the way
+    message = refuse("train", text, "--run", open_folder / "run", nobody=True)
+    assert not (open_folder / "run").exists()
     assert "cannot read" in message
     assert "Permission denied" in message

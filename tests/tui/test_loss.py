@@ -25,7 +25,7 @@ def falling(steps: int, floor: float = 1.5, noise: float = 0.04) -> LossData:
 
 def drawn(data: LossData, view: LossView, width: int = 58, height: int = 20) -> str:
     panel = LossPanel(id="loss")
-    panel.inputs = (data, view)
+    panel.inputs = (data, view, ())
     painted = panel.paint(width, height)
     return plain([painted.left, painted.right, *painted.rows])
 
@@ -77,7 +77,7 @@ def test_the_axis_is_stated_and_changes_only_when_a_loss_leaves_it() -> None:
 @pytest.mark.parametrize("width", [30, 38, 48, 58, 98])
 def test_the_newest_loss_in_the_title_is_never_cut(width: int, axis: str) -> None:
     panel = LossPanel(id="loss")
-    panel.inputs = (falling(100), LossView(axis=axis, span=50))  # type: ignore[arg-type]
+    panel.inputs = (falling(100), LossView(axis=axis, span=50), ())  # type: ignore[arg-type]
     number = plain([panel.paint(width, 12).right])
     assert number.startswith("val 4.20")
     assert "…" not in number

@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from rnnscope.recording.commands import Fork
 from rnnscope.recording.events import Gradients
 from rnnscope.recording.lab_events import Parameters, Triangle
+from rnnscope.recording.runs import fork_name
 from rnnscope.tui.actions import Chip, Group
 from rnnscope.tui.lab_view import Extent, LabView, change, settle, why_unchanged
 from rnnscope.tui.messages import Asked
@@ -95,7 +96,7 @@ class GradientsScreen(RunScreen):
         gradients, taken = measured(state.gradients, shown, probes.gradients_every)
         exponents, asked = measured(state.lab.get("lyapunov"), shown, probes.lyapunov_every)
         if name == "through":
-            return (gradients, taken, view.kind, view.part, view.state, view.retain, exponents, asked)
+            return (gradients, taken, view.kind, view.part, view.state, view.retain, exponents, asked, shown.beside)
         if name == "waterfall":
             return (shown.history.reaches, view.layer, shown.marks)
         if name == "blackbox":
@@ -205,7 +206,7 @@ class GradientsScreen(RunScreen):
         def answered(answer: tuple[str, str] | None) -> None:
             if answer is None:
                 return
-            command = self.session.command(Fork("", *answer))
+            command = self.session.command(Fork(fork_name(self.session.folder), *answer))
             if command is None:
                 self.remark(self.session.remark)
             else:

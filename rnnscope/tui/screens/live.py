@@ -63,9 +63,9 @@ class LiveScreen(RunScreen):
             return ()
         state, probes = shown.state, shown.config.probes
         if name == "loss":
-            return (shown.loss, view.loss)
+            return (shown.loss, view.loss, shown.beside)
         if name == "gradient":
-            return (*measured(state.gradients, shown, probes.gradients_every), view.gradient)
+            return (*measured(state.gradients, shown, probes.gradients_every), view.gradient, shown.beside)
         if name == "activations":
             return (*measured(state.sample, shown, probes.sample_every), view.unit)
         return measured(state.comparison, shown, probes.compare_every)

@@ -11,6 +11,7 @@ from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.events import Floats, Gradients
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import caption, longest
+from rnnscope.tui.others import gradient_lines
 from rnnscope.tui.snapshot import ClipData, When
 from rnnscope.tui.widgets.panel import BESIDE, Painted, Panel
 
@@ -57,7 +58,7 @@ def chart_series(
 
 
 class GradientPanel(Panel):
-    """Shows (Gradients | None, When, "reach" | "total"), and ClipData on its frame."""
+    """Shows (Gradients | None, When, "reach" | "total", others beside it), and ClipData on its frame."""
 
     heading = "gradient through time"
     chips = ((("r",), "reach/total"),)
@@ -84,7 +85,7 @@ class GradientPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curves of the kind chosen."""
-        gradients, when, kind = self.inputs if self.inputs else (None, When(0), "reach")
+        gradients, when, kind, beside = self.inputs if self.inputs else (None, When(0), "reach", ())
         kind = str(kind)
         measured = when if isinstance(when, When) else When(0)
         norm = "‖∂L_T/∂h_t‖" if kind == "reach" else "‖∂L/∂h_t‖"
@@ -95,11 +96,11 @@ class GradientPanel(Panel):
         if not isinstance(gradients, Gradients):
             rows = self.waiting("waiting for the first measurement of the gradient …", width, height)
             return Painted(rows, title)
-        rows = self._chart(gradients, kind, width, height - 1)
+        rows = self._chart(gradients, kind, beside, width, height - 1)
         rows.append(caption(width, Style(fg=self.look.palette.faint), *CAPTIONS[kind]))
         return Painted(rows, title, self.age(measured, title, width))
 
-    def _chart(self, gradients: Gradients, kind: str, width: int, height: int) -> list[Row]:
+    def _chart(self, gradients: Gradients, kind: str, beside: object, width: int, height: int) -> list[Row]:
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
 
         mean, low, high, floor, bad = (
@@ -122,7 +123,8 @@ class GradientPanel(Panel):
             y_integer=True,
         )
         palette = self.look.palette
-        series = chart_series(mean, low, high, floor, bad, x, y_range, palette)
+        series = gradient_lines(beside, kind, palette)
+        series += chart_series(mean, low, high, floor, bad, x, y_range, palette)
         return line_chart(series, axes, width, height, palette, self.look.mono)
 
     def note(self, width: int) -> Row:

@@ -15,6 +15,7 @@ from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.series import smooth
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import longest
+from rnnscope.tui.others import loss_lines
 from rnnscope.tui.snapshot import LossData
 from rnnscope.tui.view import LossView
 from rnnscope.tui.widgets.panel import Painted, Panel
@@ -40,6 +41,11 @@ def spans(step: NDArray[np.int64], tau: int) -> Floats:
     With `tau` from the start the mean, though unbiased, lags behind a loss that falls fast: 0.4 nats at step 20.
     """
     return np.minimum(float(tau), np.maximum(step, 1) / YOUTH)
+
+
+def smoothed_loss(data: LossData, tau: int) -> Floats:
+    """Return the smoothed loss at each step or bucket, (N,)."""
+    return smooth(data.step, data.loss, spans(data.step, tau), data.count)
 
 
 def smoothing_labels(tau: int) -> tuple[str, ...]:
@@ -94,7 +100,7 @@ def chart_series(data: LossData, smoothed: Floats, label: str, palette: Palette)
 
 
 class LossPanel(Panel):
-    """Shows (LossData | None, LossView)."""
+    """Shows (LossData | None, LossView, others beside it)."""
 
     heading = "loss"
     chips = (
@@ -117,19 +123,21 @@ class LossPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the loss over the steps chosen."""
-        data, view = self.inputs if self.inputs else (None, LossView())
+        data, view, beside = self.inputs if self.inputs else (None, LossView(), ())
         if not isinstance(data, LossData) or not isinstance(view, LossView):
             return Painted(self.waiting("waiting for the first training step …", width, height), self.title())
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
 
         palette = self.look.palette
-        smoothed = smooth(data.step, data.loss, spans(data.step, view.tau), data.count)
+        smoothed = smoothed_loss(data, view.tau)
         last = int(data.step[-1]) if len(data.step) else 0
         shown = x_range(view, last)
         ends = y_range(view, data, smoothed, shown)
         axes = Axes(x_label="step", x_range=shown, y_range=ends, log_y=view.axis == "log", x_integer=True)
         label = longest(width - REST_OF_LEGEND, *smoothing_labels(view.tau))
-        rows = line_chart(chart_series(data, smoothed, label, palette), axes, width, height, palette, self.look.mono)
+        series = loss_lines(beside, lambda other: smoothed_loss(other, view.tau), palette)
+        series += chart_series(data, smoothed, label, palette)
+        rows = line_chart(series, axes, width, height, palette, self.look.mono)
         scale = {"linear": "nats/char", "log": "nats/char, log", "close": "nats/char, close-up"}[view.axis]
         zoom = f" · zoom {view.span:,} steps" if view.span is not None else ""
         low, high = f"{ends[0]:g}", f"{ends[1]:g}"

@@ -222,7 +222,7 @@ async def test_a_fork_asks_for_one_setting(training: Writer) -> None:
         await pilot.press("space", *"0.01", "enter")
         taken: list[tuple[int, c.Command]] = []
         await until(pilot, lambda: taken.extend(training.commands()) or taken)
-        assert taken[0][1] == c.Fork("", "lr", "0.01")
+        assert taken[0][1] == c.Fork("run-fork-1", "lr", "0.01")
     training.close()
 
 

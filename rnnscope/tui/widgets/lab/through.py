@@ -15,6 +15,7 @@ from rnnscope.recording.events import Floats, Gradients
 from rnnscope.recording.lab_events import Lyapunov
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import caption, longest
+from rnnscope.tui.others import gradient_lines
 from rnnscope.tui.slopes import decay, predicted
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.gradient import CAPTIONS, chart_series
@@ -74,7 +75,7 @@ def curves(gradients: Gradients, kind: str, part: str, state: str) -> Curves | N
 
 
 class ThroughPanel(Panel):
-    """Shows (Gradients | None, When, kind, part, state, retain, Lyapunov | None, its When)."""
+    """Shows (Gradients | None, When, kind, part, state, retain, Lyapunov | None, its When, others)."""
 
     heading = "gradient through time"
     chips = ((("r",), "reach/total"), (("e",), "part"), (("S",), "h/c"), (("R",), "retain_grad"))
@@ -102,8 +103,8 @@ class ThroughPanel(Panel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the curves chosen."""
-        gradients, when, kind, part, state, retain, lyapunov, taken = self.inputs or (
-            None, When(0), "reach", "all", "h", False, None, When(0),
+        gradients, when, kind, part, state, retain, lyapunov, taken, beside = self.inputs or (
+            None, When(0), "reach", "all", "h", False, None, When(0), (),
         )  # fmt: skip
         measured = when if isinstance(when, When) else When(0)
         kind, part, state = str(kind), str(part), str(state)
@@ -123,8 +124,9 @@ class ThroughPanel(Panel):
         exponents = lyapunov.exponents if isinstance(lyapunov, Lyapunov) and not lyapunov.zero_input else np.zeros(0)
         since = f" (step {taken.step:,})" if isinstance(taken, When) and taken.old else ""
         theory = predicted(exponents), since
-        rows = self._chart(gradients, found, kind, bool(retain), theory, (width, height - 1))
         whole = part == "all" or state == "c"
+        runs = gradient_lines(beside, kind, self.look.palette) if part == "all" and state == "h" else []
+        rows = self._chart(gradients, found, kind, bool(retain), theory, runs, (width, height - 1))
         said = LIE if retain else CAPTIONS[kind] if whole else PART_CAPTIONS[part]
         style = Style(fg=self.look.palette.warn if retain else self.look.palette.faint)
         return Painted([*rows, caption(width, style, *said)], title, age)
@@ -136,6 +138,7 @@ class ThroughPanel(Panel):
         kind: str,
         retain: bool,
         theory: tuple[float, str],
+        beside: list[Series],
         size: tuple[int, int],
     ) -> list[Row]:
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
@@ -154,7 +157,7 @@ class ThroughPanel(Panel):
         turn = slice(None, None, -1 if back else 1)
         empty = np.full_like(found.mean, np.nan)
         low, high = (empty if band is None else band for band in (found.low, found.high))
-        series = chart_series(
+        series = beside + chart_series(
             found.mean[:, turn],
             low[:, turn],
             high[:, turn],
