@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-WARM_UP = 20
-"""Updates before the mean means anything."""
+WARM_UP = 1
+"""Updates before there is a mean: a loss begins near ln V, so a leap right after the start is one too."""
 
 MEMORY = 0.95
 """What the running mean keeps of itself at each update: it remembers about 20 of them."""

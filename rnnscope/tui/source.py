@@ -34,6 +34,7 @@ from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapsh
 
 LOG_LINES = 6
 LOG_BYTES = 8192
+USUAL_CLIP = 1.0  # what a run without clipping gets when it is switched on
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Source:
 def controls(state: RunState) -> Controls:
     """Return what can be changed while training, as it stands in the recording."""
     configured = state.config.training.clip
-    usual = configured if isinstance(configured, float | int) else 5.0
+    usual = configured if isinstance(configured, float | int) else USUAL_CLIP
     settings = state.settings.event if state.settings else None
     incident = state.lab.get(Incident.kind)
     return Controls(

@@ -67,7 +67,7 @@ class BlackBoxPanel(Panel):
     details = (
         "A full snapshot is taken every few dozen updates, with optimiser, random state and place in the text; the "
         "updates between are run again. As it was reproduces the blow-up exactly. With clipping uses the threshold "
-        "of before, or 5. A rewind is a new segment of the same run: nothing recorded is lost."
+        "of before, or 1. A rewind is a new segment of the same run: nothing recorded is lost."
     )
 
     def paint(self, width: int, height: int) -> Painted:
