@@ -29,6 +29,7 @@ from rnnscope.corpus import Corpus, load
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE, RunFailed, UserError
 from rnnscope.forking import fork
 from rnnscope.incidents import Incidents
+from rnnscope.keeping import Keeper
 from rnnscope.measuring import Measuring, warm_up
 from rnnscope.obey import obey
 from rnnscope.provenance import started, versions
@@ -37,13 +38,12 @@ from rnnscope.recording import events as e
 from rnnscope.recording.codec import to_json
 from rnnscope.recording.mailbox import decode_command
 from rnnscope.recording.writer import StepRow, Writer
-from rnnscope.saved import remove_after, resumable_steps, thin
+from rnnscope.saved import resumable_steps
 from rnnscope.spawning import spawn_worker
 from rnnscope.training import checkpoint
 from rnnscope.training.loop import Snapshot, Trainer, Update
 
 IDLE = 0.01  # seconds between two looks for commands while paused
-ASKED = "asked_checkpoints"  # in the recording's meta
 COST_EVERY = 2.0  # seconds between two Cost events
 NICENESS = 5  # a detached worker gives way to the screen, so that keys are answered at once
 
@@ -81,7 +81,7 @@ class Session:
         self.temperature = self.config.probes.temperature
         self.reading = False  # the text: a signal then ends it at once
         self.validated = -1  # the step last validated
-        self.asked: set[int] = set(self.writer.meta.get(ASKED, ()))  # steps of checkpoints that a person asked for
+        self._keeper = Keeper(folder, self.writer, self.config.run.checkpoint_every)
         self._trainer: Trainer | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -281,18 +281,12 @@ class Session:
     def save(self, why: str) -> None:
         """Write a checkpoint (`why`: see the event), then remove those that the thinning rule gives up."""
         self.writer.flush(force=True)
-        trainer = self.trainer
-        if why == "asked":
-            self.asked.add(trainer.step)
-            self.writer.set_meta(**{ASKED: sorted(self.asked)})
-        self.event(e.Checkpoint(trainer.save(self.folder, self._kept()), why))
-        thin(self.folder, self.config.run.checkpoint_every, self.asked)
+        name = self._keeper.save(self.trainer, self._kept(), asked=why == "asked")
+        self.event(e.Checkpoint(name, why))
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write a snapshot as a checkpoint that thinning leaves alone: the way back from an incident."""
-        self.asked.add(snapshot.step)
-        self.writer.set_meta(**{ASKED: sorted(self.asked)})
-        self.event(e.Checkpoint(self.trainer.save_snapshot(self.folder, snapshot, self._kept()), "incident"))
+        self.event(e.Checkpoint(self._keeper.keep(self.trainer, snapshot, self._kept()), "incident"))
 
     def rewind(self, step: int) -> None:
         """Go back to `step`, or to the newest checkpoint before it, in a new segment. Raises UserError."""
@@ -304,10 +298,8 @@ class Session:
             if not older:
                 raise UserError(f"nothing is kept of step {step:,} or before")
             trainer.load(self.folder / checkpoint.weights_name(older[-1]))
-        # In this order a worker killed in between leaves a run that resumes, from one branch or the other.
-        self.save("rewind")
-        remove_after(self.folder, trainer.step)
-        self.asked = {kept for kept in self.asked if kept <= trainer.step}
+        self.writer.flush(force=True)
+        self.event(e.Checkpoint(self._keeper.rewound(trainer, self._kept()), "rewind"))
         self.writer.begin_segment(trainer.step)
         self.validated = -1
 
