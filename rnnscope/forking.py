@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 from rnnscope.check import check
-from rnnscope.config import Config
+from rnnscope.config import Config, TrainingConfig
 from rnnscope.errors import UserError
 from rnnscope.recording.runs import fork_name
 from rnnscope.recording.writer import Writer
@@ -68,19 +69,33 @@ def fork(trainer: Trainer, parent: Path, name: str, setting: str, value: str, ke
     if name and not NAME.fullmatch(name):
         raise UserError(f"{name!r} is no name for a run: use letters, digits, dots, dashes")
     config = changed(trainer.config, setting, value)
-    bptt = config.training.bptt
-    # The windows' length is part of the data position: it is changed there, as a live change would be.
-    config = dataclasses.replace(
-        config, training=dataclasses.replace(config.training, bptt=trainer.config.training.bptt)
-    )
     folder = parent.with_name(name or fork_name(parent))
-    writer = Writer.create(folder, config, {"parent": {"run": str(parent), "step": trainer.step, "setting": setting}})
-    writer.close()
-    here = trainer.snapshot()
+    here, created = trainer.snapshot(), False
     try:
-        if setting and bptt != trainer.config.training.bptt:
-            trainer.set_bptt(bptt)
+        _apply(trainer, config.training, setting)
+        # The windows' length is part of the data position, where it has just been changed.
+        same = dataclasses.replace(config.training, bptt=trainer.config.training.bptt)
+        about = {"parent": {"run": str(parent), "step": trainer.step, "setting": setting}}
+        Writer.create(folder, dataclasses.replace(config, training=same), about).close()
+        created = True
         trainer.save(folder, kept)
+    except BaseException:
+        if created:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         trainer.restore(here)
     return folder
+
+
+def _apply(trainer: Trainer, training: TrainingConfig, setting: str) -> None:
+    """Change the live setting too: it may differ from what was configured."""
+    match setting.lstrip("-").replace("-", "_"):
+        case "lr":
+            trainer.lr_scale = 1.0
+        case "clip":
+            trainer.clip = None if training.clip == "none" else float(training.clip)
+        case "clip_by":
+            trainer.clip_by = training.clip_by
+        case "bptt":
+            trainer.set_bptt(training.bptt)

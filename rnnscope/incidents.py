@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from rnnscope.probes import incident
@@ -26,13 +25,10 @@ class Incidents:
         self.box = BlackBox(session.trainer)
         self._spikes = SpikeDetector(session.config.training.spike)
         self._last: int | None = None
-        self.seconds = 0.0  # that snapshots took since last asked
 
     def before_update(self) -> None:
         """Call before the window is drawn."""
-        began = time.perf_counter()
         self.box.watch()
-        self.seconds += time.perf_counter() - began
 
     def changed(self) -> None:
         """Somebody changed how the next update is made."""
@@ -50,14 +46,15 @@ class Incidents:
         session = self._session
         if spike and session.config.training.on_spike == "freeze" and session.observer is None:
             session.paused, session.allowance = True, 0
-            told = f"the loss rose to {update.loss:.3g} at step {update.step}: look, then go on or rewind"
-            session.status(e.PAUSED, told)
+            told = f"the loss rose to {update.loss:.3g} at step {update.step}; 2 and B: what broke, and the ways back"
+            session.status(e.PAUSED, told + "; space: go on")
 
     def _record(self, update: Update, window: Window) -> None:
         """Make the update's pass once more, with the weights and the text it had, and keep a way back."""
         session, trainer, oldest = self._session, self._session.trainer, self.box.oldest()
         if oldest is None:
             return
+        session.writer.flush(force=True)  # a replay takes a while
         after = trainer.snapshot()
         try:
             if update.applied:  # what is not finite is not applied: the weights are still those it was made with
@@ -72,8 +69,9 @@ class Incidents:
         session.event(found, update.step)
 
     def rewind(self, step: int) -> bool:
-        """Bring the trainer back to `step` from memory; False if that is too far back."""
-        if self.box.rewind(step) is None:
-            return False
+        """Bring the trainer back to `step` from memory; False, and nothing kept, if that is too far back."""
         self._last = None
-        return True
+        if self.box.rewind(step) is not None:
+            return True
+        self.box.clear()  # all of another future
+        return False

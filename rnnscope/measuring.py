@@ -76,6 +76,11 @@ class Measuring:
         self._norms.append((update.grad_norm, update.grad_norm_clipped))
         return update
 
+    def forget(self) -> None:
+        """Training went back: what is known of the last updates is of another future."""
+        self._norms.clear()
+        self.steps.clear()
+
     def _copy(self) -> None:
         began = time.perf_counter()
         self._was = parameters.before(self.trainer.model)

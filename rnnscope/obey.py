@@ -98,11 +98,9 @@ def rewind(session: Session, command: c.Rewind) -> None:
     factor = positive("factor", command.factor)
     clip = None if command.clip is None else positive("threshold", command.clip)
     try:
-        session.rewind(command.step)
+        session.rewind(command.step, factor, clip)
     except UserError as error:
         raise Refused(str(error)) from error
-    session.trainer.lr_scale *= factor
-    session.trainer.clip = session.trainer.clip if clip is None else clip
     session.changed(command.kind)
     session.paused, session.allowance, session.diverged = False, 0, None
     session.status(e.TRAINING)
@@ -158,3 +156,6 @@ HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     c.Save: save,
     c.Stop: stop,
 }
+
+HARMLESS = (c.Pause, c.Resume, c.Advance, c.SetTemperature, c.Stop)
+"""Commands that can be obeyed in the middle of a validation: they leave weights, state and settings alone."""

@@ -31,7 +31,7 @@ from rnnscope.forking import fork
 from rnnscope.incidents import Incidents
 from rnnscope.keeping import Keeper
 from rnnscope.measuring import Measuring, warm_up
-from rnnscope.obey import obey
+from rnnscope.obey import HARMLESS, obey
 from rnnscope.provenance import started, versions
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
@@ -75,6 +75,7 @@ class Session:
         self.config: Config = self.writer.config
         self.clock = Stopwatch()  # of training, probes and validation; pauses left out
         self.paused, self.allowance = False, 0
+        self._postponed: list[tuple[int, c.Command]] = []  # commands that wait for the end of a validation
         self.stopping: str | None = None  # why, once asked to stop
         self.signal: int | None = None
         self.diverged: e.Diverged | None = None
@@ -261,7 +262,7 @@ class Session:
 
     def _told_to_stop(self) -> bool:
         """Whether to break off; answers commands and writes what is due, so that nobody waits for a validation."""
-        self._commands()
+        self._commands(HARMLESS)
         self.writer.flush()
         return self.stopping is not None
 
@@ -288,8 +289,12 @@ class Session:
         """Write a snapshot as a checkpoint that thinning leaves alone: the way back from an incident."""
         self.event(e.Checkpoint(self._keeper.keep(self.trainer, snapshot, self._kept()), "incident"))
 
-    def rewind(self, step: int) -> None:
-        """Go back to `step`, or to the newest checkpoint before it, in a new segment. Raises UserError."""
+    def rewind(self, step: int, factor: float, clip: float | None) -> None:
+        """Go back to `step`, or to the newest checkpoint before it, in a new segment; see the command.
+
+        Raises:
+            UserError: there is nothing to go back to.
+        """
         trainer = self.trainer
         if not 0 <= step <= trainer.step:
             raise UserError(f"there is no step {step:,} to go back to")
@@ -298,6 +303,9 @@ class Session:
             if not older:
                 raise UserError(f"nothing is kept of step {step:,} or before")
             trainer.load(self.folder / checkpoint.weights_name(older[-1]))
+        trainer.lr_scale *= factor
+        trainer.clip = trainer.clip if clip is None else clip
+        self.measuring.forget()
         self.writer.flush(force=True)
         self.event(e.Checkpoint(self._keeper.rewound(trainer, self._kept()), "rewind"))
         self.writer.begin_segment(trainer.step)
@@ -316,10 +324,18 @@ class Session:
             done, reason = obey(self, self._first)
             arguments = to_json(dataclasses.asdict(self._first))
             self.event(e.Intervention(self._first.kind, arguments, done, reason))
+            if not done:
+                raise RunFailed(reason)
 
-    def _commands(self) -> None:
-        for number, command in self.writer.commands():
-            self.writer.answer(number, self.trainer.step, *obey(self, command))
+    def _commands(self, now: tuple[type, ...] = (object,)) -> None:
+        """Obey the commands of the kinds that can be obeyed `now`; the others wait."""
+        commands = [*self._postponed, *self.writer.commands()]
+        self._postponed = [one for one in commands if not isinstance(one[1], now)]
+        for number, command in commands:
+            if not isinstance(command, now):
+                continue
+            done, reason = obey(self, command)
+            self.writer.answer(number, self.trainer.step, done, reason)  # a rewind has changed the step
 
     # -- small things ----------------------------------------------------------------------------------------------
 

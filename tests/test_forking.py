@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rnnscope.errors import EXIT_OK, UserError
 from rnnscope.forking import changed
 from rnnscope.obey import obey
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
+from rnnscope.recording.mailbox import Sender
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.writer import Writer
 from rnnscope.worker import Session
@@ -142,3 +144,71 @@ def test_settings_that_a_fork_can_change() -> None:
     assert changed(SMALL, "steps", "99").training.steps == 99
     with pytest.raises(UserError, match="whole number"):
         changed(SMALL, "bptt", "2.5")
+
+
+def test_a_fork_to_what_was_configured_undoes_a_live_change(tmp_path: Path, no_spawn: list[Path]) -> None:
+    live = [c.SetClip(None), c.ScaleLearningRate(0.1), c.SetBptt(20)]
+    forks = [c.Fork("clipped", "clip", "5"), c.Fork("fast", "lr", "0.005"), c.Fork("short", "bptt", "12")]
+    _, answers = acting(tmp_path / "parent", {8: live, 10: forks})
+    assert answers == [(True, "")] * 6
+    rows = {}
+    for folder in no_spawn:
+        recorder = Recorder()
+        assert Session(folder, observer=recorder).run() == EXIT_OK
+        rows[folder.name] = recorder
+    assert rows["clipped"].of(e.Settings)[0].clip == 5.0
+    assert rows["fast"].rows[0].lr == pytest.approx(0.005)
+    assert rows["short"].rows[1].chars - rows["short"].rows[0].chars == 4 * 12
+
+
+def test_a_fork_that_cannot_be_leaves_nothing(tmp_path: Path, no_spawn: list[Path]) -> None:
+    _, answers = acting(tmp_path / "parent", {10: [c.Fork("long", "bptt", "1000000")]})
+    ((done, _),) = answers
+    assert not done
+    assert not (tmp_path / "long").exists()
+
+
+def test_a_rewind_from_a_file_forgets_the_other_future(tmp_path: Path) -> None:
+    settings = config(training={"steps": 40})
+    Writer.create(tmp_path / "run", settings, {}).close()
+    session, seen = Session(tmp_path / "run", observer=Recorder()), []
+    step = session._step
+
+    def stepping(trainer: Any) -> None:
+        session.incidents.box._every = 2
+        step(trainer)
+        if trainer.step == 30 and not seen:
+            seen.append(obey(session, c.Rewind(21)))
+            oldest = session.incidents.box.oldest()
+            seen.append(oldest.step if oldest else None)
+            seen.append(trainer.step)
+
+    session._step = stepping  # type: ignore[method-assign]
+    assert session.run() == EXIT_OK
+    (done, _), oldest, reached = seen
+    assert done
+    assert reached == 21  # a checkpoint every 7 steps
+    assert oldest == reached
+
+
+def test_a_rewind_asked_for_during_a_validation_waits_for_its_end(tmp_path: Path) -> None:
+    Writer.create(tmp_path / "run", SMALL, {}).close()
+    session = Session(tmp_path / "run", observer=Recorder())
+    validate, sent = session._validate, []
+
+    def validating(trainer: Any) -> None:
+        if trainer.step == 20 and not sent:
+            sent.append(Sender(tmp_path / "run").send(c.Rewind(13)))
+            before = [p.detach().clone() for p in trainer.model.parameters()]
+            validate(trainer)
+            sent.append(all(torch.equal(p, was) for p, was in zip(trainer.model.parameters(), before, strict=True)))
+            sent.append(trainer.step)
+        else:
+            validate(trainer)
+
+    session._validate = validating  # type: ignore[method-assign]
+    assert session.run() == EXIT_OK
+    assert sent[1:] == [True, 20]
+    answer = Sender(tmp_path / "run").answer(sent[0])
+    assert answer is not None
+    assert (answer.done, answer.step) == (True, 13)

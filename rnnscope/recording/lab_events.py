@@ -148,7 +148,7 @@ class Incident:
     "gradient of layers.0.weight_hh_l0". layer, t: where (from 0), None where it belongs to none. parameter: the
     tensor's name, or "". row: which sample of the batch; text: the characters it was reading (T).
     total: (L, T) float32 batch mean of log10 ||dL/dh_t|| of that batch (NaN where nothing is finite).
-    rewind_to: the last step before it that can be restored exactly.
+    rewind_to: the furthest step back that is kept in memory.
     """
 
     kind: ClassVar[str] = "incident"

@@ -38,6 +38,10 @@ class BlackBox:
             self._snapshots.pop()
         self._snapshots.append(self._trainer.snapshot())
 
+    def clear(self) -> None:
+        """Forget all: the trainer was brought to another step by other means."""
+        self._snapshots.clear()
+
     def newest(self, step: int) -> Snapshot | None:
         """Return the newest snapshot taken at `step` or before, None if there is none."""
         return next((snapshot for snapshot in reversed(self._snapshots) if snapshot.step <= step), None)

@@ -34,6 +34,7 @@ from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapsh
 
 LOG_LINES = 6
 LOG_BYTES = 8192
+WAY_BACK = "2 and B: what broke first, and how to go back"
 USUAL_CLIP = 1.0  # what a run without clipping gets when it is switched on
 
 
@@ -159,7 +160,10 @@ class Source:
     def _notice(self, word: str, state: RunState) -> tuple[str, ...]:
         """Return what must be told at once: the reason first, then, of a dead worker, the end of its log."""
         if word == DIVERGED:
-            return (f"diverged: {state.detail}",)
+            looked = f"; {WAY_BACK}" if Incident.kind in state.lab else ""
+            return (f"diverged: {state.detail}{looked}",)
+        if word == PAUSED and state.detail:
+            return (state.detail,)
         if word == FAILED:
             return (f"failed: {state.detail}", *log_tail(self.folder))
         if word == INTERRUPTED:

@@ -122,7 +122,11 @@ class GradientsScreen(RunScreen):
                 self._incident = newest
                 self._enlarge("blackbox")
                 return
+            rewound = newest == -1 and self._incident not in (None, -1)
             self._incident = newest
+            if rewound and self.large == "blackbox" and self.is_mounted:
+                self._enlarge("")  # to where one sees it learn
+                return
         super().distribute()
 
     def _footer(self) -> Footer:

@@ -259,7 +259,7 @@ async def test_panels_without_data_say_what_they_wait_for(tmp_path: Path) -> Non
         assert "waiting for the first Jacobian (every 500 steps) …" in text
         assert "waiting for the first look at clipping (every 100 steps) …" in text
         for key, words in (("m", "triangle (every 500"), ("h", "memory horizon (every 1,000"),
-                           ("P", "parameters (every 100"), ("B", "Nothing has gone wrong yet")):  # fmt: skip
+                           ("P", "parameters (every 100"), ("B", "Nothing has gone wrong")):  # fmt: skip
             await pilot.press(key)
             await until(pilot, lambda words=words: words in drawn(pilot))
         for key in ("up", "y", "S", "O", "enter"):

@@ -23,10 +23,10 @@ PHASES = {
 }  # fmt: skip
 CHOICES = (
     ("E", "and go on with a tenth of the learning rate"), ("C", "and go on with clipping"),
-    ("A", "and go on as it was: the same happens again, exactly"),
+    ("A", "and go on as it was: the same happens again, but for what you changed since"),
 )  # fmt: skip
 QUIET = (
-    "Nothing has gone wrong yet.",
+    "Nothing has gone wrong (since the last rewind).",
     "The last updates are kept so that they can be replayed exactly: weights, optimiser and random state.",
     "On NaN, infinity or a spike of the loss training stops, and here stands the first quantity that was wrong.",
 )
@@ -35,6 +35,8 @@ QUIET = (
 def headline(event: Incident, step: int) -> str:
     """Return what happened, in one line."""
     what = REASONS.get(event.reason, event.reason)
+    if event.reason == "spike":
+        return f"step {step:,}: {what} to {event.loss:.4g} nats/char"
     return f"step {step:,}: {what}, first in {printable(event.quantity)} = {printable(event.value)}"
 
 
@@ -101,7 +103,7 @@ class BlackBoxPanel(Panel):
 
     def _choices(self, event: Incident, width: int) -> list[Row]:
         palette = self.look.palette
-        rows: list[Row] = [(Span(f"rewind to step {event.rewind_to:,}, the last that can be restored exactly:"),)]
+        rows: list[Row] = [(Span(f"rewind to step {event.rewind_to:,}, the furthest back that is kept:"),)]
         for key, words in CHOICES:
             rows.append((Span(f"  {key}  ", Style(fg=palette.accent, bold=True)), Span(words)))
         return rows
