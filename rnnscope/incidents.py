@@ -35,43 +35,49 @@ class Incidents:
         self.box.mark()
         self._spikes.reset()
 
-    def after_update(self, update: Update, window: Window) -> None:
-        """Record what broke this update, if anything did; at a spike freeze training, if the run asks for it."""
+    def after_update(self, update: Update, window: Window) -> bool:
+        """Record what broke this update, if anything did; return whether training was frozen (the run asks for it)."""
         spike = update.finite and self._spikes.spike(update.loss)
         if update.finite and not spike:
-            return
+            return False
         if self._last is None or not 0 <= update.step - self._last < APART:
             self._last = update.step
             self._record(update, window)
         session = self._session
-        if spike and session.config.training.on_spike == "freeze" and session.observer is None:
-            session.paused, session.allowance = True, 0
-            told = f"the loss rose to {update.loss:.3g} at step {update.step}; 2 and B: what broke, and the ways back"
-            session.status(e.PAUSED, told + "; space: go on")
+        if not spike or session.config.training.on_spike != "freeze" or session.observer is not None:
+            return False
+        session.paused, session.allowance = True, 0
+        told = f"the loss rose to {update.loss:.3g} at step {update.step}; 2 and B: what broke, and the ways back"
+        session.status(e.PAUSED, told + "; space: go on")
+        return True
 
     def _record(self, update: Update, window: Window) -> None:
-        """Make the update's pass once more, with the weights and the text it had, and keep a way back."""
-        session, trainer, oldest = self._session, self._session.trainer, self.box.oldest()
-        if oldest is None:
+        """Make the pass that broke once more, with the weights and the text it had, and keep the ways back."""
+        session, trainer = self._session, self._session.trainer
+        oldest, unchanged = self.box.oldest(), self.box.unchanged()
+        if oldest is None or unchanged is None:
             return
         session.writer.flush(force=True)  # a replay takes a while
-        after = trainer.snapshot()
+        after, when = trainer.snapshot(), ""
         try:
-            if update.applied:  # what is not finite is not applied: the weights are still those it was made with
-                self.box.rewind(update.step - 1)
+            # What is not finite was not applied: the weights are still those it was made with. A loss that leaps
+            # was taken with weights that the update before broke.
+            before = update.step - 2
+            if update.applied and unchanged.step <= before and self.box.replay(before):
+                window, when = trainer.next_window(), f"update {update.step - 1:,} made these weights: "
             found = incident.measure(
                 trainer.model, window.x, window.y, window.state, loss=update.loss, grad_norm=update.grad_norm,
-                rewind_to=oldest.step, decode=trainer.corpus.vocabulary.decode,
+                rewind_to=oldest.step, again_from=unchanged.step, when=when, decode=trainer.corpus.vocabulary.decode,
             )  # fmt: skip
         finally:
             trainer.restore(after)
-        session.keep(oldest)
+        session.keep({snapshot.step: snapshot for snapshot in (oldest, unchanged)}.values())
         session.event(found, update.step)
 
     def rewind(self, step: int) -> bool:
         """Bring the trainer back to `step` from memory; False, and nothing kept, if that is too far back."""
         self._last = None
-        if self.box.rewind(step) is not None:
+        if self.box.rewind(step):
             return True
         self.box.clear()  # all of another future
         return False

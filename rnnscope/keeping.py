@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rnnscope.recording.writer import Writer
 from rnnscope.saved import remove_after, thin
 from rnnscope.training.loop import Snapshot, Trainer
 
-ASKED = "asked_checkpoints"  # in the recording's meta
+ASKED, WAYS_BACK = "asked_checkpoints", "ways_back"  # in the recording's meta
 
 
 class Keeper:
@@ -22,19 +23,24 @@ class Keeper:
     def __init__(self, folder: Path, writer: Writer, every: int) -> None:
         self._folder, self._writer, self._every = folder, writer, every
         self.asked: set[int] = set(writer.meta.get(ASKED, ()))
+        self._ways_back: set[int] = set(writer.meta.get(WAYS_BACK, ()))  # from the newest incident
 
     def save(self, trainer: Trainer, more: dict[str, Any], *, asked: bool = False) -> str:
         """Write a checkpoint, then remove those that the thinning rule gives up."""
         if asked:
             self._remember(self.asked | {trainer.step})
         name = trainer.save(self._folder, more)
-        thin(self._folder, self._every, self.asked)
+        thin(self._folder, self._every, self.asked | self._ways_back)
         return name
 
-    def keep(self, trainer: Trainer, snapshot: Snapshot, more: dict[str, Any]) -> str:
-        """Write a snapshot as a checkpoint that thinning leaves alone."""
-        self._remember(self.asked | {snapshot.step})
-        return trainer.save_snapshot(self._folder, snapshot, more)
+    def keep(self, trainer: Trainer, snapshots: Iterable[Snapshot], more: dict[str, Any]) -> list[str]:
+        """Write snapshots as checkpoints that thinning leaves alone, until others are kept."""
+        chosen = list(snapshots)
+        self._ways_back = {snapshot.step for snapshot in chosen}
+        self._writer.set_meta(**{WAYS_BACK: sorted(self._ways_back)})
+        names = [trainer.save_snapshot(self._folder, snapshot, more) for snapshot in chosen]
+        thin(self._folder, self._every, self.asked | self._ways_back)
+        return names
 
     def rewound(self, trainer: Trainer, more: dict[str, Any]) -> str:
         """Write a checkpoint of the step that was gone back to, and remove those of the other future.
@@ -45,7 +51,7 @@ class Keeper:
         name = trainer.save(self._folder, more)
         remove_after(self._folder, trainer.step)
         self._remember({step for step in self.asked if step <= trainer.step})
-        thin(self._folder, self._every, self.asked)
+        thin(self._folder, self._every, self.asked | self._ways_back)
         return name
 
     def _remember(self, asked: set[int]) -> None:

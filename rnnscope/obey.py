@@ -9,9 +9,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rnnscope import forking
 from rnnscope.errors import RunFailed, UserError
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
+from rnnscope.saved import resumable_steps, weights_name
+from rnnscope.spawning import spawn_worker
 
 if TYPE_CHECKING:
     from rnnscope.worker import Session
@@ -97,19 +100,40 @@ def rewind(session: Session, command: c.Rewind) -> None:
     """Go back in a new segment, and go on from there."""
     factor = positive("factor", command.factor)
     clip = None if command.clip is None else positive("threshold", command.clip)
+    trainer, best = session.trainer, session.trainer.best_validation
     try:
-        session.rewind(command.step, factor, clip)
+        _go_back(session, command.step)
     except UserError as error:
         raise Refused(str(error)) from error
+    trainer.lr_scale *= factor
+    trainer.clip = trainer.clip if clip is None else clip
+    trainer.best_validation = min(best, trainer.best_validation)  # the file of the best weights stays, whatever branch
+    session.measuring.forget()
+    session.writer.flush(force=True)
+    session.event(e.Checkpoint(session.keeper.rewound(trainer, session.kept()), "rewind"))
+    session.writer.begin_segment(trainer.step)
     session.changed(command.kind)
-    session.paused, session.allowance, session.diverged = False, 0, None
+    session.paused, session.allowance, session.diverged, session.validated = False, 0, None, -1
     session.status(e.TRAINING)
+
+
+def _go_back(session: Session, step: int) -> None:
+    """Bring the trainer to `step`, or to the newest whole checkpoint before it. Raises UserError."""
+    trainer = session.trainer
+    if not 0 <= step <= trainer.step:
+        raise UserError(f"there is no step {step:,} to go back to")
+    if not session.incidents.rewind(step):
+        older = [saved for saved in resumable_steps(session.folder) if saved <= step]
+        if not older:
+            raise UserError(f"nothing is kept of step {step:,} or before")
+        trainer.load(session.folder / weights_name(older[-1]))
 
 
 def fork(session: Session, command: c.Fork) -> None:
     """Start a second run from here."""
+    asked = command.name, command.setting, command.value
     try:
-        session.fork(command.name, command.setting, command.value)
+        spawn_worker(forking.fork(session.trainer, session.folder, *asked, session.kept()))
     except (UserError, RunFailed) as error:
         raise Refused(str(error)) from error
 

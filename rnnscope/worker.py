@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -27,7 +27,6 @@ from rnnscope.clock import Stopwatch
 from rnnscope.config import Config
 from rnnscope.corpus import Corpus, load
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE, RunFailed, UserError
-from rnnscope.forking import fork
 from rnnscope.incidents import Incidents
 from rnnscope.keeping import Keeper
 from rnnscope.measuring import Measuring, warm_up
@@ -39,7 +38,6 @@ from rnnscope.recording.codec import to_json
 from rnnscope.recording.mailbox import decode_command
 from rnnscope.recording.writer import StepRow, Writer
 from rnnscope.saved import resumable_steps
-from rnnscope.spawning import spawn_worker
 from rnnscope.training import checkpoint
 from rnnscope.training.loop import Snapshot, Trainer, Update
 
@@ -82,7 +80,7 @@ class Session:
         self.temperature = self.config.probes.temperature
         self.reading = False  # the text: a signal then ends it at once
         self.validated = -1  # the step last validated
-        self._keeper = Keeper(folder, self.writer, self.config.run.checkpoint_every)
+        self.keeper = Keeper(folder, self.writer, self.config.run.checkpoint_every)
         self._trainer: Trainer | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -197,7 +195,7 @@ class Session:
         self.writer.scalar(row)
         if self.observer:
             self.observer.updated(row)
-        self.incidents.after_update(update, window)
+        frozen = self.incidents.after_update(update, window)
         if not update.finite:
             self._not_finite(update)
         for name in after:
@@ -207,7 +205,7 @@ class Session:
             self._validate(trainer)
         if self._every(step, self.config.run.checkpoint_every):
             self.save("every")
-        if asked and self.paused and self.allowance == 0 and self.stopping is None:
+        if asked and self.paused and self.allowance == 0 and self.stopping is None and not frozen:
             self.status(e.PAUSED)
 
     @staticmethod
@@ -282,40 +280,13 @@ class Session:
     def save(self, why: str) -> None:
         """Write a checkpoint (`why`: see the event), then remove those that the thinning rule gives up."""
         self.writer.flush(force=True)
-        name = self._keeper.save(self.trainer, self._kept(), asked=why == "asked")
+        name = self.keeper.save(self.trainer, self.kept(), asked=why == "asked")
         self.event(e.Checkpoint(name, why))
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Write a snapshot as a checkpoint that thinning leaves alone: the way back from an incident."""
-        self.event(e.Checkpoint(self._keeper.keep(self.trainer, snapshot, self._kept()), "incident"))
-
-    def rewind(self, step: int, factor: float, clip: float | None) -> None:
-        """Go back to `step`, or to the newest checkpoint before it, in a new segment; see the command.
-
-        Raises:
-            UserError: there is nothing to go back to.
-        """
-        trainer = self.trainer
-        if not 0 <= step <= trainer.step:
-            raise UserError(f"there is no step {step:,} to go back to")
-        if not self.incidents.rewind(step):
-            older = [saved for saved in resumable_steps(self.folder) if saved <= step]
-            if not older:
-                raise UserError(f"nothing is kept of step {step:,} or before")
-            trainer.load(self.folder / checkpoint.weights_name(older[-1]))
-        trainer.lr_scale *= factor
-        trainer.clip = trainer.clip if clip is None else clip
-        self.measuring.forget()
-        self.writer.flush(force=True)
-        self.event(e.Checkpoint(self._keeper.rewound(trainer, self._kept()), "rewind"))
-        self.writer.begin_segment(trainer.step)
-        self.validated = -1
-
-    def fork(self, name: str, setting: str, value: str) -> Path:
-        """Start a second run from here; return its folder. Raises UserError, RunFailed."""
-        folder = fork(self.trainer, self.folder, name, setting, value, self._kept())
-        spawn_worker(folder)
-        return folder
+    def keep(self, snapshots: Iterable[Snapshot]) -> None:
+        """Write the ways back from an incident as checkpoints that thinning leaves alone."""
+        for name in self.keeper.keep(self.trainer, snapshots, self.kept()):
+            self.event(e.Checkpoint(name, "incident"))
 
     # -- commands --------------------------------------------------------------------------------------------------
 
@@ -367,7 +338,7 @@ class Session:
         self.incidents.changed()
         self.settings(why)
 
-    def _kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the session itself."""
         configured = self.config.probes.temperature
         return {"seconds": self.clock.seconds, "temperature": self.temperature, "configured": configured}

@@ -42,7 +42,7 @@ def acting(
 @pytest.fixture
 def no_spawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     started: list[Path] = []
-    monkeypatch.setattr("rnnscope.worker.spawn_worker", lambda folder: started.append(folder))
+    monkeypatch.setattr("rnnscope.obey.spawn_worker", lambda folder: started.append(folder))
     return started
 
 

@@ -14,6 +14,7 @@ import torch
 
 from rnnscope.config import Config
 from rnnscope.errors import EXIT_FAILED, EXIT_OK
+from rnnscope.obey import obey
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
 from rnnscope.recording.lab_events import Incident
@@ -176,3 +177,55 @@ def test_a_spike_freezes_training_until_someone_decides(tmp_path: Path, monkeypa
         assert reader.newest("settings") is not None
         kept = [one.event.why for one in reader.history("checkpoint") if isinstance(one.event, e.Checkpoint)]
     assert "last" in kept
+
+
+def test_as_it_was_begins_after_the_last_change_by_hand(tmp_path: Path) -> None:
+    """W_hh was scaled at step 12 and that broke it: from there the same happens again, from before it not."""
+    calm: dict[str, Any] = {"optimizer": "sgd", "lr": 1e-3, "clip": "none", "spike": 0.0, "steps": 40}
+    folder = tmp_path / "run"
+    Writer.create(folder, config(training=calm, model={"cell": "relu", "hidden": 16}), {}).close()
+    first = Recorder()
+    session = Session(folder, observer=first)
+    step = session._step
+
+    def stepping(trainer: Trainer) -> None:
+        step(trainer)
+        if trainer.step == 12:
+            assert obey(session, c.ScaleRecurrent(1e8)) == (True, "")
+
+    session._step = stepping  # type: ignore[method-assign]
+    assert session.run() == EXIT_FAILED
+    (found,) = first.of(Incident)
+    assert (found.rewind_to, found.again_from) == (0, 12)
+    code, again = resume(folder, c.Rewind(found.again_from))
+    assert code == EXIT_FAILED
+    assert again.rows[-1].step == first.rows[-1].step
+    (twice,) = again.of(Incident)
+    assert (twice.quantity, twice.layer, twice.t) == (found.quantity, found.layer, found.t)
+    code, _ = resume(folder, c.Rewind(found.rewind_to))
+    assert code == EXIT_OK
+
+
+def test_a_spike_is_traced_to_the_update_that_made_its_weights(tmp_path: Path) -> None:
+    settings = config(
+        training={"optimizer": "sgd", "lr": 3.0, "clip": "none", "spike": 3.0, "steps": 30, "validate_every": 0},
+        model={"cell": "tanh", "init": "gaussian", "gain": 2.0, "hidden": 64, "dropout": 0.0},
+    )
+    _, told = run(tmp_path / "run", settings)
+    (step, found), *_ = [(step, event) for step, event in told.events if isinstance(event, Incident)]
+    assert found.reason == "spike"
+    assert found.loss == told.rows[step - 1].loss
+    assert f"update {step - 1} made these weights" in found.explanation
+
+
+def test_the_ways_back_are_those_of_the_newest_incident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnscope.incidents.APART", 5)
+    settings = exploding()
+    going_on = {**EXPLODING, "on_divergence": "continue"}
+    folder = tmp_path / "run"
+    _, told = run(folder, dataclasses.replace(settings, training=dataclasses.replace(settings.training, **going_on)))
+    incidents = told.of(Incident)
+    assert len(incidents) > 5
+    kept = resumable_steps(folder)
+    assert {incidents[-1].rewind_to, incidents[-1].again_from} <= set(kept)
+    assert len(kept) <= 4  # with the newest two

@@ -146,18 +146,22 @@ def measure(
     loss: float,
     grad_norm: float,
     rewind_to: int,
+    again_from: int,
+    when: str = "",
     decode: Callable[[NDArray[np.integer]], str],
 ) -> Incident:
     """Return what happened at one update, from the weights, window (T, B) and state just before it.
 
-    loss, grad_norm: what the update itself found. rewind_to: the step that can be restored.
+    loss, grad_norm: what the update itself found. rewind_to, again_from: see the event.
+    when: what the explanation begins with.
     """
     place = first_bad(model, ids, targets, state)
     norms = _total_norms(model, ids, targets, state)
     if place is None:
-        reason, place = "spike", _largest(model, ids, targets, state, norms, loss)
+        reason = _reason(loss if np.isfinite(grad_norm) else grad_norm)
+        place = _largest(model, ids, targets, state, norms, loss)
     else:
-        reason = "nan" if np.isnan(place.value) else "inf"
+        reason = _reason(place.value)
     row = place.row if place.row is not None else 0
     usable = np.isfinite(norms) & (norms > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -166,8 +170,12 @@ def measure(
         reason=reason, phase=place.phase, quantity=place.quantity, value=f"{place.value:g}", layer=place.layer,
         t=place.t, parameter=place.parameter, row=row, text=decode(ids[:, row].cpu().numpy()),
         total=logs.astype(np.float32), loss=loss, grad_norm=grad_norm, rewind_to=rewind_to,
-        explanation=explain(place, logs, len(ids)),
+        again_from=again_from, explanation=when + explain(place, logs, len(ids)),
     )  # fmt: skip
+
+
+def _reason(value: float) -> str:
+    return "nan" if np.isnan(value) else "inf" if np.isinf(value) else "spike"
 
 
 def _total_norms(model: CharRNN, ids: Tensor, targets: Tensor, state: State) -> NDArray[np.float64]:
@@ -198,7 +206,7 @@ def explain(place: Place, logs: NDArray[np.floating], steps: int) -> str:
         where += f" at time step {place.t + 1} of {steps}"
     if place.quantity == "loss" and place.phase == "update":
         row = "" if place.row is None else f" (sequence {place.row + 1} of the batch)"
-        text = f"no number is broken; the gradient is largest{where}{row}, and of all tensors in {place.parameter}"
+        text = f"all is finite; the gradient is largest{where}{row}, and of all tensors in {place.parameter}"
     else:
         text = f"{place.quantity} is {place.value:g}{where}: the first in causal order"
     growth = _growth(logs)

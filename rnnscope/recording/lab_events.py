@@ -148,7 +148,9 @@ class Incident:
     "gradient of layers.0.weight_hh_l0". layer, t: where (from 0), None where it belongs to none. parameter: the
     tensor's name, or "". row: which sample of the batch; text: the characters it was reading (T).
     total: (L, T) float32 batch mean of log10 ||dL/dh_t|| of that batch (NaN where nothing is finite).
-    rewind_to: the furthest step back that is kept in memory.
+    rewind_to: the furthest step back that is kept in memory; again_from: the furthest since which nothing was changed
+    by hand, so that from there the same happens again.
+    Of a spike, layer, t, row and text are those of the update before it, which made the weights.
     """
 
     kind: ClassVar[str] = "incident"
@@ -166,6 +168,7 @@ class Incident:
     grad_norm: float
     rewind_to: int
     explanation: str
+    again_from: int = 0
 
 
 LabEvent: TypeAlias = Triangle | Jacobian | Lyapunov | Horizon | Clipping | Parameters | Incident

@@ -9,59 +9,76 @@ Whoever changes something between two updates (the rate, W_hh, ...) calls `mark`
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from rnnscope.training.loop import Snapshot, Trainer
 
 EVERY = 64
 """Updates between two snapshots."""
 
-KEPT = 4
-"""Snapshots kept: at least the last EVERY * (KEPT - 1) updates can be replayed, if nothing was changed."""
+KEPT = 3
+"""Snapshots kept: the last EVERY * (KEPT - 1) updates, at least, can be replayed."""
+
+MARKS = 2
+"""Snapshots kept besides, of moments when somebody changed something."""
 
 
 class BlackBox:
-    """Snapshots of one trainer, newest last."""
+    """Snapshots of one trainer."""
 
     def __init__(self, trainer: Trainer, every: int = EVERY, kept: int = KEPT) -> None:
         self._trainer, self._every = trainer, every
-        self._snapshots: deque[Snapshot] = deque(maxlen=kept)
+        self._regular: deque[Snapshot] = deque(maxlen=kept)
+        self._marks: deque[Snapshot] = deque(maxlen=MARKS)
+
+    @property
+    def _snapshots(self) -> list[Snapshot]:
+        """All of them, oldest first; at one step the mark is the later."""
+        return sorted([*self._regular, *self._marks], key=lambda snapshot: snapshot.step)
 
     def watch(self) -> None:
         """Call before each window is drawn: takes a snapshot when one is due."""
-        newest = self._snapshots[-1].step if self._snapshots else None
-        if newest is None or self._trainer.step - newest >= self._every:
-            self._snapshots.append(self._trainer.snapshot())
+        snapshots = self._snapshots
+        if not snapshots or self._trainer.step - snapshots[-1].step >= self._every:
+            self._regular.append(self._trainer.snapshot())
+            self._keep_marks(lambda mark: mark.step >= self._regular[0].step)
 
     def mark(self) -> None:
         """Take a snapshot now: something was changed that no update does."""
-        if self._snapshots and self._snapshots[-1].step == self._trainer.step:
-            self._snapshots.pop()
-        self._snapshots.append(self._trainer.snapshot())
+        self._keep_marks(lambda mark: mark.step != self._trainer.step)
+        self._marks.append(self._trainer.snapshot())
+
+    def _keep_marks(self, wanted: Callable[[Snapshot], bool]) -> None:
+        self._marks = deque(filter(wanted, self._marks), MARKS)
 
     def clear(self) -> None:
         """Forget all: the trainer was brought to another step by other means."""
-        self._snapshots.clear()
-
-    def newest(self, step: int) -> Snapshot | None:
-        """Return the newest snapshot taken at `step` or before, None if there is none."""
-        return next((snapshot for snapshot in reversed(self._snapshots) if snapshot.step <= step), None)
+        self._regular.clear()
+        self._marks.clear()
 
     def oldest(self) -> Snapshot | None:
         """Return the oldest snapshot: as far back as one can go without a checkpoint."""
-        return self._snapshots[0] if self._snapshots else None
+        return next(iter(self._snapshots), None)
 
-    def rewind(self, step: int) -> int | None:
-        """Bring the trainer to `step`, exactly as it was; return the step reached, None if that is too far back.
+    def unchanged(self) -> Snapshot | None:
+        """Return the oldest snapshot since which only updates were made: what came after it can be made again."""
+        return self._marks[-1] if self._marks else self.oldest()
 
-        Later snapshots are dropped: they belong to a future that may now be another.
-        """
-        snapshot = self.newest(step)
+    def replay(self, step: int) -> bool:
+        """Bring the trainer to `step`, exactly as it was; False, and nothing done, if that is too far back."""
+        snapshot = next((one for one in reversed(self._snapshots) if one.step <= step), None)
         if snapshot is None:
-            return None
-        while self._snapshots and self._snapshots[-1].step > snapshot.step:
-            self._snapshots.pop()
+            return False
         trainer = self._trainer
         trainer.restore(snapshot)
         while trainer.step < step:
             trainer.update(trainer.next_window())
-        return trainer.step
+        return True
+
+    def rewind(self, step: int) -> bool:
+        """Replay to `step` and forget what came after it: it belongs to a future that may now be another."""
+        if not self.replay(step):
+            return False
+        self._regular = deque((one for one in self._regular if one.step <= step), self._regular.maxlen)
+        self._keep_marks(lambda mark: mark.step <= step)
+        return True

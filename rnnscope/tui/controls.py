@@ -42,6 +42,7 @@ class Controls:
     temperature: float
     clip_by: str = "norm"
     bptt: int = 50
+    again_from: int | None = None
     rewind_to: int | None = None  # the step that the black box offers; None without an incident
 
 
@@ -85,7 +86,7 @@ COMMAND_KEYS: dict[str, Callable[[Controls], Command]] = {
     "weaken": lambda controls: ScaleRecurrent(W_HH_FACTORS[0]),
     "strengthen": lambda controls: ScaleRecurrent(W_HH_FACTORS[1]),
     "reset_state": lambda controls: ResetState(),
-    "rewind": lambda controls: Rewind(controls.rewind_to or 0),
+    "rewind": lambda controls: Rewind(controls.again_from or 0),
     "rewind_easier": lambda controls: Rewind(controls.rewind_to or 0, factor=EASIER),
     "rewind_clip": lambda controls: Rewind(controls.rewind_to or 0, clip=controls.usual_clip),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnscope.errors import UserError
 from rnnscope.recording.commands import (
     Command,
     Fork,
@@ -109,6 +110,8 @@ class Source:
             UserError: nobody is there to ask.
         """
         if isinstance(command, Rewind) and not live(self.folder):
+            if self._worker is not None and self._worker.poll() is None:
+                raise UserError("a worker is starting already; try again in a moment")
             self._worker = spawn_worker(self.folder, command)
             self._begun.append(Answered(command, True, command.step, ""))
             return
@@ -238,6 +241,7 @@ def controls(state: RunState) -> Controls:
     usual = configured if isinstance(configured, float | int) else USUAL_CLIP
     settings = state.settings.event if state.settings else None
     incident = state.lab.get(Incident.kind)
+    found = incident.event if incident else None
     return Controls(
         paused=state.state == PAUSED,
         lr_scale=settings.lr_scale if settings else 1.0,
@@ -246,7 +250,8 @@ def controls(state: RunState) -> Controls:
         temperature=settings.temperature if settings else state.config.probes.temperature,
         clip_by=settings.clip_by if settings else state.config.training.clip_by,
         bptt=(settings.bptt if settings else None) or state.config.training.bptt,
-        rewind_to=incident.event.rewind_to if incident and isinstance(incident.event, Incident) else None,
+        rewind_to=found.rewind_to if isinstance(found, Incident) else None,
+        again_from=found.again_from if isinstance(found, Incident) else None,
     )
 
 

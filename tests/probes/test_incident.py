@@ -37,7 +37,7 @@ def window() -> tuple[Tensor, Tensor]:
 def measure(model: CharRNN, state: State | None = None) -> Incident:
     ids, targets = window()
     return incident.measure(
-        model, ids, targets, state or model.initial_state(B), loss=1.0, grad_norm=2.0, rewind_to=5,
+        model, ids, targets, state or model.initial_state(B), loss=1.0, grad_norm=2.0, rewind_to=5, again_from=5,
         decode=lambda ids: "".join(chr(97 + int(i)) for i in ids),
     )  # fmt: skip
 

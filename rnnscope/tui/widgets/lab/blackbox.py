@@ -23,7 +23,7 @@ PHASES = {
 }  # fmt: skip
 CHOICES = (
     ("E", "and go on with a tenth of the learning rate"), ("C", "and go on with clipping"),
-    ("A", "and go on as it was: the same happens again, but for what you changed since"),
+    ("A", "and go on as it was: the same happens again, exactly"),
 )  # fmt: skip
 QUIET = (
     "Nothing has gone wrong (since the last rewind).",
@@ -103,8 +103,9 @@ class BlackBoxPanel(Panel):
 
     def _choices(self, event: Incident, width: int) -> list[Row]:
         palette = self.look.palette
-        rows: list[Row] = [(Span(f"rewind to step {event.rewind_to:,}, the furthest back that is kept:"),)]
-        for key, words in CHOICES:
+        rows: list[Row] = [(Span("rewind:"),)]
+        for (key, words), step in zip(CHOICES, (event.rewind_to, event.rewind_to, event.again_from), strict=True):
+            words = f"to step {step:,} {words}"
             rows.append((Span(f"  {key}  ", Style(fg=palette.accent, bold=True)), Span(words)))
         return rows
 
