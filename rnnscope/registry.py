@@ -83,6 +83,11 @@ PROBES: dict[str, ProbeEntry] = {
 }
 
 
+ASKED: dict[str, tuple[str, str]] = {}
+"""Probes that are taken when somebody asks (a key, or `rnnscope probe`): module and one line of help. Each has
+`measure(subject: Subject, request: Request) -> Event`, the event being that of its own name."""
+
+
 def lab_probes() -> dict[str, str]:
     """Return what `rnnscope probe` offers: names, with one line of help each."""
     found = {name: entry.help for name, entry in PROBES.items() if entry.lab}

@@ -2,9 +2,10 @@
 
 Three kinds, chosen by size, device and precision, never by timing, so that a run is reproducible:
 - plain: torch's own (on CPU its BLAS, MKL), for everything that the others do not serve;
-- oneDNN: float32 on x86 CPUs, for products that are not tiny. torch's CPU build links MKL, which on processors
-  not made by Intel does not use AVX-512; oneDNN, also part of torch, does: two to four times as fast on those with
-  full-width units (AMD's Zen 5), and its packed weight pays for a weight that is used T times;
+- oneDNN: float32 on x86 CPUs. torch's CPU build links MKL, which on processors not made by Intel does not use
+  AVX-512; oneDNN, also part of torch, does: two to four times as fast on those with full-width units (AMD's Zen 5).
+  Without AVX-512 MKL is the faster (by 0.5 to 0.95, measured on Zen 3) but for a weight larger than the caches that
+  is used T times, which oneDNN packs;
 - bf16: operands rounded to bfloat16, sums in float32.
 """
 
@@ -27,6 +28,7 @@ Kind: TypeAlias = Literal["plain", "onednn", "bf16"]
 BLOCK = 131_072  # numbers of a product's result that are made at a time, 512 KB
 NARROW = 70  # rows or columns below which a weight is narrow
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
+UNCACHED = 1 << 20  # numbers of a weight (4 MB) that no core's own cache holds
 
 
 def _onednn_available() -> bool:
@@ -52,6 +54,7 @@ def _mkl_is_slow() -> bool:
 
 
 ONEDNN = _onednn_available()
+AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 MKL_IS_SLOW = _mkl_is_slow()
 _LINEAR: Any = torch.ops.mkldnn._linear_pointwise.default if ONEDNN else None
 

@@ -19,6 +19,7 @@ from rnnscope.cells import products
 from rnnscope.cells.base import Backward, Forward
 from rnnscope.model import CharRNN, State
 from rnnscope.recording import events
+from rnnscope.recording.neuron_events import nothing
 
 Losses: TypeAlias = Literal["total", "reach"]
 LOSSES: tuple[Losses, Losses] = ("reach", "total")
@@ -161,7 +162,7 @@ def measure(
         direct, recurrent, h, *cell = (Summary(*parts) for parts in zip(*summarise(norms), strict=True))
         fields |= {losses: h.mean, f"{losses}_direct": direct.mean, f"{losses}_recurrent": recurrent.mean}
         fields |= {f"{losses}_{name}": getattr(h, name) for name in ("low", "high", "floor", "bad")}
-        c = cell[0] if cell else Summary(*(events.nothing() for _ in Summary._fields))
+        c = cell[0] if cell else Summary(*(nothing() for _ in Summary._fields))
         fields |= {f"cell_{losses}": c.mean, f"cell_{losses}_low": c.low, f"cell_{losses}_high": c.high}
     text = decode(ids[:, 0].cpu().numpy())
     return events.Gradients(**fields, text=text, seconds=time.perf_counter() - start)

@@ -105,6 +105,25 @@ class SetTemperature:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """Take a probe of the neuron or the sampling lab; arguments: a `Request` (requests.py) as JSON text.
+
+    A newer one for the same probe takes the place of one that still waits.
+    """
+
+    kind: ClassVar[str] = "measure"
+    probe: str = ""
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Break off the probe that was asked for and is being taken, and forget those that wait."""
+
+    kind: ClassVar[str] = "cancel"
+
+
+@dataclass(frozen=True)
 class Save:
     """Write a checkpoint now and keep it."""
 
@@ -130,6 +149,8 @@ Command: TypeAlias = (
     | SetTemperature
     | Rewind
     | Fork
+    | Measure
+    | Cancel
     | Save
     | Stop
 )
@@ -137,6 +158,6 @@ COMMANDS: dict[str, type[Command]] = {
     cls.kind: cls
     for cls in (
         Pause, Resume, Advance, ScaleLearningRate, SetClip, SetBptt, ScaleRecurrent, ResetState, SetTemperature,
-        Rewind, Fork, Save, Stop,
+        Rewind, Fork, Measure, Cancel, Save, Stop,
     )
 }  # fmt: skip

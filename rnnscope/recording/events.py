@@ -9,16 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
-import numpy as np
-
 from rnnscope.recording.lab_events import LAB_EVENTS, LARGE_LAB, Floats, Ints, LabEvent
+from rnnscope.recording.neuron_events import NEURON_EVENTS, NeuronEvent, nothing
+from rnnscope.recording.reading_events import READING_EVENTS, ReadingEvent
 
 __all__ = ["Floats", "Ints"]
-
-
-def nothing() -> Floats:
-    """Return an array field of which there is nothing: a cell without c, or a recording from before the field."""
-    return np.zeros((0, 0), np.float32)
 
 
 # States of a run, in the words shown to people.
@@ -216,15 +211,17 @@ Event: TypeAlias = (
     | Intervention
     | Settings
     | LabEvent
+    | NeuronEvent
+    | ReadingEvent
 )
 EVENTS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Started, Status, Validation, Gradients, Sample, Comparison, Cost, Diverged, Checkpoint, Intervention, Settings,
-        *LAB_EVENTS,
+        *LAB_EVENTS, *NEURON_EVENTS, *READING_EVENTS,
     )
 }  # fmt: skip
-LARGE = frozenset({"gradients", "sample", "comparison"}) | LARGE_LAB
+LARGE = frozenset({"gradients", "sample", "comparison", "activations", "decoding"}) | LARGE_LAB
 """Kinds that the recording budget thins: above it only the newest one of each is kept."""
 
 

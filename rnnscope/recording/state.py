@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from rnnscope.config import Config
 from rnnscope.recording.events import (
@@ -24,17 +24,12 @@ from rnnscope.recording.events import (
     Status,
     Validation,
 )
-from rnnscope.recording.lab_events import (
-    Clipping,
-    Horizon,
-    Incident,
-    Jacobian,
-    LabEvent,
-    Lyapunov,
-    Parameters,
-    Triangle,
-)
+from rnnscope.recording.lab_events import LabEvent
+from rnnscope.recording.neuron_events import NeuronEvent
+from rnnscope.recording.reading_events import ReadingEvent
 from rnnscope.recording.records import Recorded, Reset, Seen
+
+LabEvents: TypeAlias = LabEvent | NeuronEvent | ReadingEvent
 
 INTERRUPTED = "interrupted"
 """The state shown of a run whose last status is one of work under way, but which no worker holds: it was killed."""
@@ -61,7 +56,7 @@ class RunState:
     comparison: Recorded[Comparison] | None = None
     cost: Recorded[Cost] | None = None
     diverged: Recorded[Diverged] | None = None  # the first
-    lab: Mapping[str, Recorded[LabEvent]] = dataclasses.field(default_factory=dict)  # the newest of each kind
+    lab: Mapping[str, Recorded[LabEvents]] = dataclasses.field(default_factory=dict)  # the newest of each kind
     interventions: tuple[Recorded[Intervention], ...] = ()
     checkpoints: tuple[Recorded[Checkpoint], ...] = ()
 
@@ -118,8 +113,8 @@ def fold(state: RunState, recorded: Seen) -> RunState:
             return new(state, interventions=(*state.interventions, cast("Recorded[Intervention]", recorded)))
         case Checkpoint():
             return new(state, checkpoints=(*state.checkpoints, cast("Recorded[Checkpoint]", recorded)))
-        case Triangle() | Jacobian() | Lyapunov() | Horizon() | Clipping() | Parameters() | Incident():
-            return new(state, lab={**state.lab, event.kind: cast("Recorded[LabEvent]", recorded)})
+        case _:  # the measurements of the three labs
+            return new(state, lab={**state.lab, event.kind: cast("Recorded[LabEvents]", recorded)})
 
 
 def fold_all(state: RunState, recorded: Iterable[Seen]) -> RunState:
