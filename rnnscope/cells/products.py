@@ -29,6 +29,7 @@ BLOCK = 131_072  # numbers of a product's result that are made at a time, 512 KB
 NARROW = 70  # rows or columns below which a weight is narrow
 SMALLEST = 1_000_000  # multiplications from which oneDNN's cost of a call (about 15 us) pays; measured
 UNCACHED = 1 << 20  # numbers of a weight (4 MB) that no core's own cache holds
+SCANNED = 256  # rows above which a product is not one of a scan's many, so that packing does not pay
 
 
 def _onednn_available() -> bool:
@@ -55,6 +56,7 @@ def _mkl_is_slow() -> bool:
 
 ONEDNN = _onednn_available()
 AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
+BF16 = AVX512  # oneDNN multiplies bfloat16 here; elsewhere torch's own loop does, five times as slow as float32
 MKL_IS_SLOW = _mkl_is_slow()
 _LINEAR: Any = torch.ops.mkldnn._linear_pointwise.default if ONEDNN else None
 
@@ -64,6 +66,8 @@ def kind_for(weight: Tensor, rows: int, precision: str) -> Kind:
     if precision == "bf16":
         return "bf16"
     served = ONEDNN and weight.device.type == "cpu" and weight.dtype == torch.float32
+    if not AVX512:
+        return "onednn" if served and weight.numel() >= UNCACHED and rows <= SCANNED else "plain"
     # A narrow weight (a decoder to few symbols) pays later.
     smallest = SMALLEST if min(weight.shape) >= NARROW else NARROW * SMALLEST
     return "onednn" if served and rows * weight.numel() >= smallest else "plain"
@@ -167,6 +171,11 @@ class OneDNN:
         dh.add_(_onednn(d.to(self.dtype), self.packed_transposed))
 
 
+def _rounded(x: Tensor) -> Tensor:
+    """Return x rounded to bfloat16: as such where its products are fast, else in float32, which can hold it exactly."""
+    return x.bfloat16() if BF16 or x.device.type != "cpu" else x.bfloat16().float()
+
+
 class Bfloat16:
     """Products of operands rounded to bfloat16 where oneDNN is not; the weight is rounded once, sums are float32."""
 
@@ -174,23 +183,23 @@ class Bfloat16:
     precision = "bf16"
 
     def __init__(self, weight: Tensor) -> None:
-        self.weight = weight.detach().bfloat16()
+        self.weight = _rounded(weight.detach())
         self.transposed = self.weight.t()
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
-        return p.add_(torch.mm(h.bfloat16(), self.transposed))
+        return p.add_(torch.mm(_rounded(h), self.transposed))
 
     def affine(self, h: Tensor, bias: Tensor) -> Tensor:
-        return torch.mm(h.bfloat16(), self.transposed) + bias
+        return torch.mm(_rounded(h), self.transposed) + bias
 
     def backward(self, dh: Tensor, d: Tensor) -> None:
-        dh.add_(torch.mm(d.bfloat16(), self.weight))
+        dh.add_(torch.mm(_rounded(d), self.weight))
 
 
 def make(weight: Tensor, rows: int, precision: str) -> Product:
     """Return the product for `rows` vectors at a time with `weight` (G, H); see `kind_for`."""
     kind = kind_for(weight, rows, precision)
-    if kind == "onednn" or (kind == "bf16" and ONEDNN and weight.device.type == "cpu"):
+    if kind == "onednn" or (kind == "bf16" and ONEDNN and BF16 and weight.device.type == "cpu"):
         return OneDNN(weight, rows, kind)
     return Bfloat16(weight) if kind == "bf16" else Plain(weight)
 
@@ -202,14 +211,14 @@ def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     """
     y = take((*x.shape[:-1], weight.shape[0]), x)
     rows = max(256, BLOCK // weight.shape[0])
-    w = weight if kind == "onednn" else weight.bfloat16().t()
+    w = weight if kind == "onednn" else _rounded(weight).t()
     for x_block, y_block in zip(*(torch.split(v.flatten(0, -2), rows) for v in (x, y)), strict=True):
         if kind == "onednn":
             y_block.copy_(_onednn(x_block, w, bias))
         elif bias is None:
-            y_block.copy_(torch.mm(x_block.bfloat16(), w))
+            y_block.copy_(torch.mm(_rounded(x_block), w))
         else:
-            torch.add(torch.mm(x_block.bfloat16(), w), bias, out=y_block)
+            torch.add(torch.mm(_rounded(x_block), w), bias, out=y_block)
     return y
 
 

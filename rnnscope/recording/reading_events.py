@@ -20,8 +20,8 @@ class Exposure:
     true character, free_probability of each own one (both at temperature 1), forced_entropy and free_entropy (nats) of
     the distributions that they came from; divergence: index of the first character that differs, -1 if none.
     Curves (3, N): nll under forcing (nats); distance ||h_forced - h_free|| / ||h_forced||, all layers' h;
-    jensen_shannon between the two next-character distributions (nats, at most ln 2). distance_reference, shannon_reference: the same
-    for states on unrelated pieces of real text, means.
+    jensen_shannon between the two next-character distributions (nats, at most ln 2).
+    distance_reference, shannon_reference: the same for states on unrelated pieces of real text, means.
     judge: name of the n-gram judge, "" if none; judge_free, judge_true (N,): its nats per character on what the model
     wrote, and on the true text. oracle: name of the generator whose own distribution judged, "" where there is none;
     oracle_free, oracle_true (N,): its nats; excess (N,): accumulated excess error in percent (Arora et al. 2022), empty

@@ -10,7 +10,8 @@ from rnnscope.cells import products
 onednn = pytest.mark.skipif(not products.ONEDNN, reason="torch has no oneDNN product here")
 
 
-def test_kind_depends_on_size_dtype_and_precision() -> None:
+def test_kind_depends_on_size_dtype_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "AVX512", True)
     large, small = torch.zeros(1024, 512), torch.zeros(128, 64)
     expected = "onednn" if products.ONEDNN else "plain"
     assert products.kind_for(large, 32, "float32") == expected
@@ -20,10 +21,30 @@ def test_kind_depends_on_size_dtype_and_precision() -> None:
     assert products.kind_for(small, 1, "bf16") == "bf16"
 
 
+def test_without_avx512_only_large_weights_of_a_scan_go_to_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "AVX512", False)
+    larger, large = torch.zeros(2048, 512), torch.zeros(1024, 512)
+    assert products.kind_for(larger, 32, "float32") == ("onednn" if products.ONEDNN else "plain")
+    assert products.kind_for(larger, 3200, "float32") == "plain"
+    assert products.kind_for(large, 32, "float32") == "plain"
+    assert products.kind_for(large, 32, "bf16") == "bf16"
+
+
+@pytest.mark.parametrize("bfloat16_is_fast", [False, True])
+def test_rounding_is_to_bfloat16_whoever_multiplies(bfloat16_is_fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "BF16", bfloat16_is_fast)
+    monkeypatch.setattr(products, "ONEDNN", False)
+    weight, h = torch.tensor([[1.0 + 2**-12]]), torch.tensor([[1.0 - 2**-13]])  # both round to 1
+    product = products.make(weight, 1, "bf16")
+    assert product.forward(torch.zeros(1, 1), h).item() == 1.0
+    assert products.linear(h, weight, None, "bf16").item() == 1.0
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("bias", [False, True])
 def test_linear_and_its_gradients(precision: str, bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "SMALLEST", 0)
+    monkeypatch.setattr(products, "AVX512", True)
     torch.manual_seed(0)
     x, weight = torch.randn(4, 3, 10, requires_grad=True), torch.randn(7, 10, requires_grad=True)
     offset = torch.randn(7, requires_grad=True) if bias else None
@@ -54,6 +75,7 @@ def test_lookup_is_the_one_hot_product() -> None:
 @pytest.mark.parametrize("kind", ["plain", pytest.param("onednn", marks=onednn), "bf16"])
 def test_products_inside_a_scan(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "SMALLEST", 0 if kind == "onednn" else 10**9)
+    monkeypatch.setattr(products, "AVX512", True)
     torch.manual_seed(0)
     weight, h, d, p, bias = (torch.randn(shape) for shape in ((12, 5), (3, 5), (3, 12), (3, 12), (12,)))
     product = products.make(weight, 3, "bf16" if kind == "bf16" else "float32")

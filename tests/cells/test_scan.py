@@ -174,6 +174,7 @@ def test_other_products(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -
     if kind == "onednn" and not products.ONEDNN:
         pytest.skip("torch has no oneDNN product here")
     monkeypatch.setattr(products, "SMALLEST", 0)
+    monkeypatch.setattr(products, "AVX512", True)
     problem = Problem(name)
     exact = gradients(problem, problem.stepped)
     inputs = [x.detach().float().requires_grad_() for x in problem.inputs]
