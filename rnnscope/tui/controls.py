@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from rnnscope.recording.commands import (
     Advance,
+    Cancel,
     Command,
     Fork,
+    Measure,
     Pause,
     ResetState,
     Resume,
@@ -142,6 +144,10 @@ def describe(command: Command) -> str:
             return f"fork {name}{f' with {setting} {value}' if setting else ''}".strip()
         case SetTemperature(temperature):
             return f"temperature {temperature:g}"
+        case Measure(probe):
+            return f"measure {probe}".strip()
+        case Cancel():
+            return "break off what is being measured"
         case Save():
             return "save a checkpoint"
     return "stop the run"

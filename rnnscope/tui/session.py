@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.charts.text import printable
-from rnnscope.recording.commands import Command, Rewind
+from rnnscope.recording.commands import Command, Measure, Rewind
 from rnnscope.recording.events import FINISHED, STARTING, STOPPED
 from rnnscope.tui.controls import COMMAND_KEYS, Controls, describe, expected
 from rnnscope.tui.look import Look
@@ -81,6 +81,8 @@ class Session:
         if self.working:
             return "" if newest.live else f"{what}: the run is still starting, try again in a moment"
         why = f"{what}: the run is {newest.word}, nobody is there to do that"
+        if isinstance(command, Measure):
+            return why + f"\nto look inside it: rnnscope inspect {printable(str(self.folder))}"
         if newest.word in (FINISHED, STOPPED):
             why += f"\nto train on: rnnscope train --resume {printable(str(self.folder))} --steps N"
         return why

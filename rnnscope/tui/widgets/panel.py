@@ -14,6 +14,7 @@ from rnnscope.charts.spans import PLAIN, Row, Span, Style
 from rnnscope.charts.spans import width as row_width
 from rnnscope.charts.text import cells, shorten
 from rnnscope.tui.actions import Chip
+from rnnscope.tui.asking import Standing
 from rnnscope.tui.frame import Middle, lower_edge, sides, upper_edge
 from rnnscope.tui.look import Look
 from rnnscope.tui.snapshot import When
@@ -23,9 +24,9 @@ BESIDE = 6  # cells of an upper edge that belong to neither title: the spaces ar
 
 
 def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
-    """Whether every input is the very same object, or an equal number, word or step."""
+    """Whether every input is the very same object, or an equal number, word, step or standing."""
     return len(new) == len(old) and all(
-        a is b or (isinstance(a, int | float | str | When) and a == b) for a, b in zip(new, old, strict=True)
+        a is b or (isinstance(a, int | float | str | When | Standing) and a == b) for a, b in zip(new, old, strict=True)
     )
 
 
