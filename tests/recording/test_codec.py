@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rnnscope.recording.codec import decode_event, encode_event, from_json, to_json
 from rnnscope.recording.events import EVENTS, Comparison, Cost, Diverged, Event, Sample, Settings, Started, Status
 from tests import fakes
+from tests.reading_fakes import reading_events
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -61,6 +62,7 @@ def every_kind() -> list[Event]:
         Cost(0.05, math.nan, 3),
         Diverged("gradient", "-inf"),
         Settings(0.5, None, 0.8, "set_clip"),
+        *reading_events(fakes.TEXT, rng),
     ]
 
 
