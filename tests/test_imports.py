@@ -69,7 +69,7 @@ def test_the_list_of_probes_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "room",
     [
-        "config", "registry", "errors", "corpus", "saved", "check", "recording.reader", "recording.writer",
+        "config", "registry", "errors", "corpus", "ngrams", "saved", "check", "recording.reader", "recording.writer",
         "recording.state", "recording.series", "recording.runs", "recording.mailbox",
     ],
 )  # fmt: skip
