@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 Group: TypeAlias = Literal[
     "training", "loss", "gradient", "activations", "sampling",
     "through", "waterfall", "jacobian", "clipping", "triangle", "horizon", "parameters", "blackbox", "hands",
-    "display",
+    "pair", "curves", "recovery", "decoding", "ngram", "asking",
+    "pages", "display",
 ]  # fmt: skip
 GROUPS: dict[Group, str] = {
     "training": "Training",
@@ -26,6 +27,13 @@ GROUPS: dict[Group, str] = {
     "parameters": "Parameters",
     "blackbox": "Black box",
     "hands": "Hands on",
+    "pair": "Two panes",
+    "curves": "Curves by position",
+    "recovery": "Recovery",
+    "decoding": "Decoding",
+    "ngram": "The n-gram rival",
+    "asking": "Measuring",
+    "pages": "Panels",
     "display": "Display",
 }
 
@@ -59,6 +67,7 @@ def _actions(group: Group, call: str, *rows: tuple[str, str, str, str, str]) -> 
 
 
 VIEW, COMMAND, ENLARGE = "screen.view('{}')", "screen.command('{}')", "screen.enlarge('{}')"
+ASK = "screen.ask('{}')"
 FILL = "Fill the screen with this panel (projectors); again to return."
 
 ACTIONS: tuple[Action, ...] = (
@@ -127,7 +136,8 @@ ACTIONS: tuple[Action, ...] = (
     *_actions("blackbox", COMMAND,
         ("E", "E", "rewind, lower rate", "Go back to before the incident, learning rate ÷ 10.", "rewind_easier"),
         ("C", "C", "rewind, clipping", "Go back to before the incident, with clipping.", "rewind_clip"),
-        ("A", "A", "rewind, as it was", "Go back to before the incident, and let it happen again.", "rewind"),
+        ("A", "A", "rewind, as it was",
+         "Go back as far as nothing was changed by hand since, and let it happen again.", "rewind"),
     ),
     *_actions("hands", COMMAND,
         ("left_square_bracket", "[", "threshold down", "Lower the clipping threshold by a fifth.", "clip_lower"),
@@ -141,8 +151,44 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_actions("hands", "{}",
         ("F", "F", "fork", "Go on as two runs from here, the second with one setting changed.", "screen.fork"),
+    ),
+    *_actions("pages", "{}",
         ("pagedown", "PgDn", "next panel", "Fill the screen with the next panel.", "screen.page(1)"),
         ("pageup", "PgUp", "previous panel", "Fill the screen with the panel before.", "screen.page(-1)"),
+    ),
+    *_actions("pair", ENLARGE, ("s", "s", "both panes only", FILL, "pair")),
+    *_actions("pair", VIEW,
+        ("v", "v", "next value", "Colour by the next value: probability, surprise, entropy.", "colour"),
+        ("up", "↑", "cursor up", "The line above (in the columns: older text).", "up"),
+        ("down", "↓", "cursor down", "The line below (in the columns: newer text).", "down"),
+        ("left", "←", "cursor left", "The character before.", "left"),
+        ("right", "→", "cursor right", "The next character.", "right"),
+        ("0", "0", "first difference", "Put the cursor where the two texts part.", "divergence"),
+    ),
+    *_actions("curves", ENLARGE, ("l", "l", "curves only", FILL, "curves")),
+    *_actions("curves", VIEW,
+        ("u", "u", "next curve", "Draw the next curve large.", "curve_next"),
+        ("U", "U", "previous curve", "Draw the curve before it large.", "curve_previous"),
+    ),
+    *_actions("recovery", ENLARGE, ("r", "r", "recovery", "Open what one wrong character does.", "recovery")),
+    *_actions("recovery", ASK,
+        ("b", "b", "which character", "Choose the character of the prefix that is corrupted.", "position"),
+    ),
+    *_actions("decoding", ENLARGE, ("g", "g", "decoding only", FILL, "decoding")),
+    *_actions("decoding", ASK,
+        ("slash", "/", "prompt", "Type the text that all columns go on from.", "prompt"),
+        ("D", "D", "temperatures", "Type up to four temperatures, a column for each; 0 is greedy.", "temperatures"),
+        ("k", "k", "top-k", "Draw only from the k most probable characters.", "top_k"),
+        ("P", "P", "top-p", "Draw only from the smallest set that holds this much probability (nucleus).", "top_p"),
+    ),
+    *_actions("ngram", ENLARGE, ("n", "n", "n-gram rival only", FILL, "ngram")),
+    *_actions("asking", "screen.{}",
+        ("M", "M", "measure", "Take the measurement of the panel that has the focus, now.", "measure('')"),
+        ("asterisk", "*", "measure all", "Take every measurement of this screen, one after the other.", "measure_all"),
+        ("G", "G", "another seed", "Gamble anew: measure with other random numbers.", "another_seed"),
+    ),
+    *_actions("asking", COMMAND,
+        ("X", "X", "break off", "Break off what is being measured, and forget what waits.", "cancel"),
     ),
     *_actions("display", ENLARGE,
         ("f enter", "f", "focused panel only", "Fill the screen with the focused panel; again to return.", ""),
@@ -167,4 +213,4 @@ def in_groups(groups: Iterable[Group]) -> tuple[Action, ...]:
 
 def needs_worker(call: str) -> bool:
     """Whether an action does something only while a worker is there to take commands."""
-    return call.startswith("screen.command(")
+    return call.startswith(("screen.command(", "screen.ask(", "screen.measure", "screen.another_seed"))

@@ -88,6 +88,7 @@ COMMAND_KEYS: dict[str, Callable[[Controls], Command]] = {
     "weaken": lambda controls: ScaleRecurrent(W_HH_FACTORS[0]),
     "strengthen": lambda controls: ScaleRecurrent(W_HH_FACTORS[1]),
     "reset_state": lambda controls: ResetState(),
+    "cancel": lambda controls: Cancel(),
     "rewind": lambda controls: Rewind(controls.again_from or 0),
     "rewind_easier": lambda controls: Rewind(controls.rewind_to or 0, factor=EASIER),
     "rewind_clip": lambda controls: Rewind(controls.rewind_to or 0, clip=controls.usual_clip),

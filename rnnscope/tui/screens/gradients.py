@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import events
 from textual.binding import BindingType
 
 from rnnscope.recording.commands import Fork
@@ -15,7 +14,8 @@ from rnnscope.recording.runs import fork_name
 from rnnscope.tui.actions import Chip, Group
 from rnnscope.tui.lab_view import Extent, LabView, change, settle, why_unchanged
 from rnnscope.tui.messages import Asked
-from rnnscope.tui.screens.base import RunScreen, bindings
+from rnnscope.tui.screens.base import bindings
+from rnnscope.tui.screens.lab import LabScreen
 from rnnscope.tui.screens.live import measured
 from rnnscope.tui.session import Session
 from rnnscope.tui.snapshot import Snapshot
@@ -34,13 +34,12 @@ TOGETHER: tuple[Group, ...] = ("through", "waterfall", "jacobian", "clipping")
 APART: tuple[Group, ...] = ("triangle", "horizon", "parameters", "blackbox")
 """Panels that fill the screen, each opened by a key."""
 PANELS = (*TOGETHER, *APART)
-OWN: tuple[Group, ...] = (*PANELS, "hands")
+OWN: tuple[Group, ...] = (*PANELS, "hands", "pages")
 OPENED: Chip = (("m", "h", "P", "B"), "more")
 """The keys of the panels that are not seen, in one."""
-ROOM = (100, 32)  # columns, rows: below it one panel is shown at a time
 
 
-class GradientsScreen(RunScreen):
+class GradientsScreen(LabScreen):
     """Everything about the gradients of one run."""
 
     about = (
@@ -53,11 +52,9 @@ class GradientsScreen(RunScreen):
         "all eight."
     )
     groups = ("training", *OWN, "display")
+    together = TOGETHER
+    opened = OPENED
     BINDINGS: ClassVar[list[BindingType]] = bindings(*OWN)
-    CSS = """
-    GradientsScreen #panels { grid-rows: 1fr 1fr; }
-    GradientsScreen Panel.-apart { display: none; }
-    """
 
     def __init__(self, session: Session, name: str) -> None:
         panels = (
@@ -66,10 +63,7 @@ class GradientsScreen(RunScreen):
             ParametersPanel(id="parameters"), BlackBoxPanel(id="blackbox"),
         )  # fmt: skip
         super().__init__(session, name, panels)
-        for group in APART:
-            self.panels[group].add_class("-apart")
         self.view = LabView()
-        self.small = False  # one panel at a time
         self._incident: int | None = None  # id of the newest one seen; -1: none when the run was opened
 
     # -- what is shown ---------------------------------------------------------------------------------------------
@@ -130,26 +124,12 @@ class GradientsScreen(RunScreen):
         super().distribute()
 
     def _footer(self) -> Footer:
-        """Return the line of keys: with those that open the panels not seen, or those that leaf through them."""
+        """Return the line of keys; those of the black box only where there is something to go back from."""
         footer = super()._footer()
         if self.large == "blackbox" and (self._incident or -1) < 0:
-            footer = replace(footer, panel=())  # nothing to go back from
-        if self.large and self.small:
-            page = f"{PANELS.index(self.large) + 1}/{len(PANELS)}"
-            keys = ("PgUp", "PgDn") if self.size.width >= 80 else ("PgDn",)
-            return replace(footer, panel=((keys, page), *footer.panel))
-        return footer if self.large else replace(footer, panel=(*footer.panel[:2], OPENED, *footer.panel[2:]))
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Show one panel at a time where there is no room for four."""
-        small = event.size.width < ROOM[0] or event.size.height < ROOM[1]
-        if small != self.small:
-            self.small = small
-            if small and not self.large:
-                self._enlarge(self.focused_panel() or PANELS[0])
-            elif not small and self.large in TOGETHER:
-                self._enlarge("")
-        super().on_resize(event)
+            own = self.panels["blackbox"].chips
+            return replace(footer, panel=tuple(chip for chip in footer.panel if chip not in own))
+        return footer
 
     # -- what keys do ----------------------------------------------------------------------------------------------
 
@@ -177,31 +157,13 @@ class GradientsScreen(RunScreen):
         self.view = replace(self.view, row=row)
         self.distribute()
 
-    def action_page(self, by: int) -> None:
-        """Fill the screen with the next panel, or the one before."""
-        at = PANELS.index(self.large) if self.large in PANELS else (-1 if by > 0 else 0)
-        self._enlarge(PANELS[(at + by) % len(PANELS)])
-
-    def action_enlarge(self, name: str) -> None:
-        """Fill the screen with panel `name` ("" the focused one), or return from it."""
-        name = name or self.focused_panel() or self.large or PANELS[0]
-        if name == self.large:
-            self.action_shrink()
-        else:
-            self._enlarge(name)
-
     def action_shrink(self) -> None:
-        """Back to the table from one of its rows, else to the four panels (where it is small, to the first)."""
+        """Back to the table from one of its rows, else as in every lab."""
         if self.large == "parameters" and self.view.opened:
             self.view = replace(self.view, opened=False)
             self.distribute()
-        elif self.small:
-            self._enlarge(PANELS[0])
         else:
-            was = self.large
-            self._enlarge("")
-            if was in APART:
-                self.panels[TOGETHER[0]].focus()
+            super().action_shrink()
 
     def action_fork(self) -> None:
         """Ask which setting the second run is to have, and start it."""

@@ -21,6 +21,11 @@ DETAILS: dict[str, str] = {
         "screen loses nothing. These keys act on the training itself, between two steps, and each answer is shown "
         "when it has taken effect. Once a run has ended they do nothing, and leave the last line."
     ),
+    "asking": (
+        "What a panel shows is measured when you ask for it, by the process that trains, between two steps; a long one "
+        "says on the panel's frame how far it is, and can be broken off. There it also says how many steps ago it was "
+        "taken: the network has learnt since, and measuring again shows what has become of it."
+    ),
     "display": (
         "Tab moves from panel to panel, a click does too, and a double click fills the screen. The header shows the "
         "run, how far it is, how fast it goes, and what share of the time the measuring takes. At the right end of a "

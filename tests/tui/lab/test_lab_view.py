@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnscope.tui.actions import ACTIONS, in_groups
+from rnnscope.tui.actions import ACTIONS, Group, in_groups
 from rnnscope.tui.lab_view import KEYS, WALKS, Extent, LabView, change, settle, why_unchanged
 from rnnscope.tui.screens.gradients import GradientsScreen
 from rnnscope.tui.screens.live import LiveScreen
+from rnnscope.tui.screens.table import SCREENS
 
 EXTENT = Extent(layers=2, steps=50, rows=11, has_cell=True)
 MULTIPLEXERS = {"ctrl+b", "ctrl+s", "ctrl+j", "ctrl+a"}
@@ -63,17 +64,24 @@ def test_what_is_chosen_always_exists(keys: list[str], panel: str, layers: int, 
     assert 0 <= view.row < max(rows, 1)
 
 
-@pytest.mark.parametrize("screen", [LiveScreen, GradientsScreen])
-def test_a_key_does_one_thing_on_a_screen(screen: type[LiveScreen | GradientsScreen]) -> None:
-    keys = [key for action in in_groups(screen.groups) for key in action.keys]
+@pytest.mark.parametrize("groups", [entry.make.groups for entry in SCREENS], ids=[entry.name for entry in SCREENS])
+def test_a_key_does_one_thing_on_a_screen(groups: tuple[Group, ...]) -> None:
+    keys = [key for action in in_groups(groups) for key in action.keys]
     doubled = {key for key in keys if keys.count(key) > 1}
     assert doubled <= {"enter"}  # opens a row of the table, and elsewhere fills the screen as f does
     assert not MULTIPLEXERS & set(keys)
 
 
-def test_a_key_of_both_screens_means_the_same_on_both() -> None:
+def test_what_steers_the_run_and_the_display_is_the_same_on_every_screen() -> None:
+    everywhere = ("training", "asking", "pages", "display")
+    taken = {key for action in in_groups(everywhere) for key in action.keys}
+    others = {key for action in ACTIONS if action.group not in everywhere for key in action.keys}
+    assert taken & others <= {"enter"}
+
+
+def test_a_key_of_the_first_two_screens_means_the_same_on_both() -> None:
     labels: dict[str, set[str]] = {}
-    for action in ACTIONS:
+    for action in in_groups({*LiveScreen.groups, *GradientsScreen.groups}):
         for key in action.keys:
             labels.setdefault(key, set()).add(action.label)
     shared = {key: found for key, found in labels.items() if len(found) > 1}
