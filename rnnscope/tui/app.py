@@ -22,7 +22,7 @@ from textual.worker import Worker
 
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, RunFailed, UserError
-from rnnscope.recording.commands import Command, Fork, Stop
+from rnnscope.recording.commands import Command, Fork, Measure, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import GROUPS, in_groups
 from rnnscope.tui.controls import describe
@@ -189,7 +189,8 @@ class ScopeApp(App[int]):
 
     def _tell(self, answers: list[Answered]) -> None:
         """Show what became of commands, only the newest: a row of toasts would hide the panels."""
-        for answer in answers[-1:]:
+        told = [answer for answer in answers if not (answer.done and isinstance(answer.command, Measure))]
+        for answer in told[-1:]:  # how it stands with a measurement is shown on its panel
             self.clear_notifications()
             what = describe(answer.command)
             if answer.done:

@@ -65,6 +65,7 @@ def test_progress_until_the_measurement_is_there(empty: Snapshot) -> None:
     assert standing(look(empty, asked, "triangle"), "triangle") == Standing()
     assert standing(look(empty, Asked("triangle", 1.0)), "triangle") == Standing()
     assert standing(look(empty, "triangle", asked), "triangle").share == 0.4
+    assert standing(look(empty, Asked("triangle", 1.0, "cancelled")), "triangle").ways == ("cancelled",)
     gone = dataclasses.replace(look(empty, asked), live=False)
     assert standing(gone, "triangle") == Standing()
 
