@@ -257,11 +257,18 @@ def option_types(section: Any) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value out of a file is of an option's type: a plain one, a Literal, or a union of both."""
+    """Whether a value out of a file is of an option's type: a plain one, a Literal, a union of both, or a tuple of one.
+
+    A list stands for a tuple.
+    """
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return any(fits(value, choice) for choice in typing.get_args(hint))
     if typing.get_origin(hint) is typing.Literal:
         return value in typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        kind, *others = typing.get_args(hint)
+        many = isinstance(value, list | tuple) and (others == [...] or len(value) == 1 + len(others))
+        return many and all(fits(item, kind) for item in value)
     if isinstance(value, bool) or hint is bool:
         return isinstance(value, bool) and hint is bool
     return isinstance(value, (int, float) if hint is float else hint)

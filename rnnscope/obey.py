@@ -148,6 +148,19 @@ def set_temperature(session: Session, command: c.SetTemperature) -> None:
         session.measuring.take(name, session.trainer.step, session.temperature, asked=True)
 
 
+def measure(session: Session, command: c.Measure) -> None:
+    """Have a probe taken soon; one that was asked for before and still waits is forgotten."""
+    try:
+        session.asking.ask(command.probe, command.arguments)
+    except UserError as error:
+        raise Refused(str(error)) from error
+
+
+def cancel(session: Session, command: c.Cancel) -> None:
+    """Break off what is being measured, and forget what waits."""
+    session.asking.cancel()
+
+
 def save(session: Session, command: c.Save) -> None:
     """Write a checkpoint that thinning leaves alone."""
     session.save("asked")
@@ -177,9 +190,12 @@ HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     c.Rewind: rewind,
     c.Fork: fork,
     c.SetTemperature: set_temperature,
+    c.Measure: measure,
+    c.Cancel: cancel,
     c.Save: save,
     c.Stop: stop,
 }
 
-HARMLESS = (c.Pause, c.Resume, c.Advance, c.SetTemperature, c.Stop)
-"""Commands that can be obeyed in the middle of a validation: they leave weights, state and settings alone."""
+HARMLESS = (c.Pause, c.Resume, c.Advance, c.SetTemperature, c.Measure, c.Cancel, c.Stop)
+"""Commands that can be obeyed in the middle of a validation or of a probe that somebody asked for: they leave weights,
+state and settings alone."""

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from rnnscope import errors
+from rnnscope.asking import Asking
 from rnnscope.building import build
 from rnnscope.clock import Stopwatch
 from rnnscope.config import Config
@@ -31,6 +32,7 @@ from rnnscope.incidents import Incidents
 from rnnscope.keeping import Keeper
 from rnnscope.measuring import Measuring, warm_up
 from rnnscope.obey import HARMLESS, obey
+from rnnscope.probes.subject import Subject
 from rnnscope.provenance import started, versions
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
@@ -81,6 +83,7 @@ class Session:
         self.reading = False  # the text: a signal then ends it at once
         self.validated = -1  # the step last validated
         self.keeper = Keeper(folder, self.writer, self.config.run.checkpoint_every)
+        self.asking = Asking(self)
         self._trainer: Trainer | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -168,6 +171,8 @@ class Session:
                 break
             self._commands()
             self.writer.flush()
+            if self.asking.waits and self.stopping is None:
+                self.measuring.schedule.took_asked(self.asking.take_next(), self.clock.seconds)
             if self.paused and self.allowance == 0:
                 time.sleep(IDLE)
                 continue
@@ -214,6 +219,7 @@ class Session:
 
     def _finish(self, trainer: Trainer) -> int:
         """Leave a checkpoint to go on from, measure the end, and say how it ended."""
+        self.asking.give_up("the run ended before it could be measured; ask again")
         if self.stopping is None and trainer.step not in (0, self.validated):
             self._validate(trainer)
         self.save("last")
@@ -260,7 +266,7 @@ class Session:
 
     def _told_to_stop(self) -> bool:
         """Whether to break off; answers commands and writes what is due, so that nobody waits for a validation."""
-        self._commands(HARMLESS)
+        self.listen()
         self.writer.flush()
         return self.stopping is not None
 
@@ -298,6 +304,10 @@ class Session:
             if not done:
                 raise RunFailed(reason)
 
+    def listen(self) -> None:
+        """Obey the commands that can be obeyed in the middle of a step; the others wait for its end."""
+        self._commands(HARMLESS)
+
     def _commands(self, now: tuple[type, ...] = (object,)) -> None:
         """Obey the commands of the kinds that can be obeyed `now`; the others wait."""
         commands = [*self._postponed, *self.writer.commands()]
@@ -316,6 +326,12 @@ class Session:
         if self._trainer is None:
             raise RuntimeError("no trainer yet")
         return self._trainer
+
+    def subject(self) -> Subject:
+        """Return what the probes that somebody asks for look at."""
+        trainer = self.trainer
+        seed = self.config.run.seed
+        return Subject(trainer.model, trainer.corpus, self.config, trainer.step, self.folder, seed)
 
     def event(self, event: e.Event, step: int | None = None) -> None:
         at = step if step is not None else self._trainer.step if self._trainer else 0

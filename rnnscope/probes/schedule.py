@@ -163,6 +163,10 @@ class Schedule:
             rest = (self._first_seconds if first else seconds) * WINDOW / (PACE * queue.limit)
             queue.pause_until = now + min(rest, LONGEST_PAUSE)
 
+    def took_asked(self, seconds: float, now: float) -> None:
+        """Book a probe of none of these that somebody asked for: it shows in the share, and is not charged."""
+        self._all.add(now, seconds)
+
     def _queue(self, name: str) -> _Queue:
         return self._early if name in self.at_once else self._late
 

@@ -96,3 +96,23 @@ class Request:
 
     orders: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     """ngram: orders of the models (Kneser-Ney up to 9)."""
+
+
+TEXT = ("source", "prompt", "file", "start", "length", "seed", "temperature")
+"""What names a text to look at."""
+
+TAKES: dict[str, tuple[str, ...]] = {
+    "activations": TEXT,
+    "units": ("field", "chars", "shifts", "concept", "seed"),
+    "contexts": (*TEXT, "field", "layer", "units", "chars", "span", "threshold"),
+    "saturation": ("chars",),
+    "statespace": (*TEXT, "field", "layer", "chars", "concept"),
+    "birth": (*TEXT, "field", "layer", "units", "concept"),
+    "interventions": ("prompt", "length", "seed", "temperature", "field", "layer", "units", "how", "value", "ranked"),
+    "attribution": (*TEXT, "field", "layer", "units", "method", "position", "target", "of_unit"),
+    "exposure": ("length", "seed", "temperature", "prefixes"),
+    "recovery": ("start", "length", "seed", "position", "prefixes"),
+    "decoding": ("prompt", "length", "seed", "temperatures", "top_k", "top_p"),
+    "ngram": ("prompt", "length", "seed", "temperature", "orders"),
+}
+"""Which fields each probe reads; `rnnscope probe` refuses the others. (A screen may send them all.)"""
