@@ -7,7 +7,7 @@ binary search per character and level. Nodes are numbered within their level, by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -49,10 +49,19 @@ class Table:
         return len(self.levels)
 
 
-def count(ids: NDArray[np.integer], order: int, symbols: int) -> Table:
+def _told_nobody(level: int) -> None:
+    """Nobody wants to know."""
+
+
+def count(
+    ids: NDArray[np.integer], order: int, symbols: int, *, counting: Callable[[int], None] = _told_nobody
+) -> Table:
     """Count the n-grams, n = 1 to `order`, of ids (N,) over `symbols` symbols.
 
-    Needs about 20 bytes for each distinct n-gram of each n, and 40 for each character while it works.
+    Needs about 20 bytes for each distinct n-gram of each n, and 60 for each character while it works.
+
+    Args:
+        counting: called with each n from 2 on before its n-grams are counted; what it raises breaks off.
 
     Raises:
         ValueError: no order of at least 1, no symbols, or ids that are none of them.
@@ -68,6 +77,7 @@ def count(ids: NDArray[np.integer], order: int, symbols: int) -> Table:
     nodes = text  # of the k-gram that ends at each character, from the k-th on
     levels = []
     for k in range(2, order + 1):
+        counting(k)
         below = nodes[1:]  # the last k - 1 symbols of each k-gram
         longer, nodes, longer_counts, places = _distinct(nodes[:-1] * symbols + text[k - 1 :])
         left = np.bincount(below[places], minlength=len(keys))
