@@ -50,16 +50,15 @@ def coloured_text(
         return fit_rows([], max(width, 0), max(height, 0))
     if cursor == len(text):
         text += " "  # a cell for it, after all that has a value
-    levels = _levels(values, len(text), low, high, nan_is_missing)
-    styles = _mono_styles(ramp) if mono else _styles(palette, ramp, False)
-    marks = styles if mono else _styles(palette, ramp, True)
+    levels = value_levels(values, len(text), low, high, nan_is_missing)
+    styles, marks = level_styles(palette, ramp, mono)
     rows: list[Row] = []
     for line in visible_lines(text, width, height, tail):
         pieces: list[tuple[str, Style]] = []
         for index, shown, size in line:
             style = (marks if shown == NEWLINE_MARK else styles)[levels[index]]
             if index == cursor:
-                style = _cursor_style(palette, mono)
+                style = cursor_style(palette, mono)
             if size == 0 and pieces:  # a combining character belongs to the cell before it
                 pieces[-1] = (pieces[-1][0] + shown, pieces[-1][1])
             else:
@@ -68,7 +67,8 @@ def coloured_text(
     return fit_rows(rows, width, height)
 
 
-def _levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missing: bool) -> list[int]:
+def value_levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missing: bool) -> list[int]:
+    """Return for each of `count` characters which style of `level_styles` is its own."""
     given = np.atleast_1d(np.asarray(values, dtype=np.float64))[:count]
     levels = np.full(count, _MISSING)
     levels[: len(given)] = ramp_levels(given, low, high)
@@ -76,6 +76,13 @@ def _levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missi
         levels[: len(given)][np.isnan(given)] = _MISSING
     found: list[int] = levels.tolist()
     return found
+
+
+def level_styles(palette: Palette, ramp: Ramp, mono: bool) -> tuple[tuple[Style, ...], tuple[Style, ...]]:
+    """Return the styles of characters by level, and of marks of what is not really there (↵)."""
+    if mono:
+        return _mono_styles(ramp), _mono_styles(ramp)
+    return _styles(palette, ramp, False), _styles(palette, ramp, True)
 
 
 @lru_cache(maxsize=16)
@@ -99,7 +106,8 @@ def _mono_styles(ramp: Ramp) -> tuple[Style, ...]:
     return (*scale, Style(reverse=True, underline=True, bold=True), PLAIN)
 
 
-def _cursor_style(palette: Palette, mono: bool) -> Style:
+def cursor_style(palette: Palette, mono: bool) -> Style:
+    """Return the style of the one character that is marked."""
     if mono:
         return Style(reverse=True, bold=True, underline=True)
     return Style(fg=readable_on(palette.accent), bg=palette.accent, bold=True)

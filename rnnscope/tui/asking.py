@@ -70,7 +70,7 @@ def standing(shown: Snapshot, probe: str) -> Standing:
             what = printable(event.what)
             done = percent(event.share)
             return Standing((f"{probe}: {done} {what}".rstrip(), f"{done} {what}".rstrip(), done), share=event.share)
-        if event.what:  # that it was cancelled
+        if event.share >= 1 and event.what:  # that it was cancelled
             return Standing((printable(event.what),))
     behind = shown.progress.step - taken.step if taken else 0
     if behind <= 0:
