@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rnnscope.recording.codec import decode_event, encode_event, from_json, to_json
 from rnnscope.recording.events import EVENTS, Comparison, Cost, Diverged, Event, Sample, Settings, Started, Status
 from tests import fakes
+from tests.neuron_fakes import QUOTED, neuron_events
 from tests.reading_fakes import reading_events
 
 plain = st.recursive(
@@ -63,6 +64,7 @@ def every_kind() -> list[Event]:
         Diverged("gradient", "-inf"),
         Settings(0.5, None, 0.8, "set_clip"),
         *reading_events(fakes.TEXT, rng),
+        *neuron_events(fakes.fake_config(), QUOTED, rng),
     ]
 
 

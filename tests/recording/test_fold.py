@@ -29,6 +29,7 @@ from rnnscope.recording.records import Recorded, Reset, Seen
 from rnnscope.recording.state import INTERRUPTED, RunState, fold, fold_all, with_live
 from tests import fakes
 from tests.lab_fakes import fake_incident, lab_events
+from tests.neuron_fakes import QUOTED, neuron_events
 from tests.reading_fakes import reading_events
 
 START = RunState(Config(), {"a": 1}, live=True)
@@ -45,6 +46,7 @@ def one_of_each() -> list[Event]:
         fakes.fake_sample(config, rng), fakes.fake_comparison(config, rng), Cost(0.1, 0.2, 3),
         Diverged("loss", "nan"), Checkpoint("x", "last"), Intervention("pause", "{}", True), Settings(1.0, None, 0.8),
         *lab_events(config, fakes.TEXT, rng), fake_incident(config, fakes.TEXT), *reading_events(fakes.TEXT, rng),
+        *neuron_events(config, QUOTED, rng),
     ]  # fmt: skip
 
 
