@@ -19,8 +19,9 @@ from rnnscope.tui.frame import Middle, lower_edge, sides, upper_edge
 from rnnscope.tui.look import Look
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.view import UnitView
-from rnnscope.tui.widgets.activations import ActivationsPanel, lay_out, ruler, window
+from rnnscope.tui.widgets.activations import ActivationsPanel, lay_out
 from rnnscope.tui.widgets.sampling import SamplingPanel, first_difference
+from rnnscope.tui.widgets.units import ruler, window, window_at
 from tests.fakes import fake_comparison, fake_config, fake_sample, fake_started, make_fake_run
 from tests.tui.screen import drawn, opened, panel, until
 
@@ -90,6 +91,15 @@ def test_each_character_stands_above_its_column(text: str, room: int) -> None:
     assert len(columns) <= room
     if columns:
         assert cells("".join(span.text for span in ruler(text, columns))) == len(columns)
+
+
+@given(st.text(min_size=1, max_size=200), st.integers(2, 60), st.data())
+def test_a_part_of_the_text_always_holds_the_character_looked_at(text: str, room: int, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(text) - 1))
+    columns = window_at(text, room, at)
+    assert len(columns) <= room
+    assert columns == sorted(columns)
+    assert at in columns or cells(text[at]) == 0
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 512), st.data())

@@ -8,26 +8,12 @@ import numpy as np
 from textual import events
 
 from rnnscope.charts.coloured_text import coloured_text, visible_lines
-from rnnscope.charts.heatmap import heat_map, legend
-from rnnscope.charts.palette import Ramp
-from rnnscope.charts.spans import Row, Span, Style, fit, join
-from rnnscope.charts.text import cell_width, printable
+from rnnscope.charts.spans import Row
 from rnnscope.recording.events import Sample
-from rnnscope.tui.captions import longest
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.view import UnitView, settle
 from rnnscope.tui.widgets.panel import BESIDE, Painted, Panel
-
-GATES_0_1 = frozenset({"i", "f", "o", "r", "z"})
-NAMES = {
-    "h": "h output", "c": "c cell", "i": "i input gate", "f": "f forget gate", "g": "g candidate", "o": "o output gate",
-    "r": "r reset gate", "z": "z update gate", "n": "n candidate",
-}  # fmt: skip
-
-
-def scale(field: str) -> tuple[float, float, Ramp]:
-    """Return the fixed scale on which a field is coloured: 0 to 1 for sigmoid gates, -1 to 1 for everything else."""
-    return (0.0, 1.0, "sequential") if field in GATES_0_1 else (-1.0, 1.0, "diverging")
+from rnnscope.tui.widgets.units import scale, unit_legend, unit_map, unit_words, window
 
 
 @dataclass(frozen=True)
@@ -54,23 +40,6 @@ def lay_out(lines: int, height: int, hidden: int, unit: int, per_cell: int) -> L
     # Pages of units, so that the map stands still while the choice walks through it.
     first = min(unit // units * units, hidden - units)
     return Layout(room - 1 - rows, 1, rows, has_legend, first, units)
-
-
-def window(text: str, width: int) -> list[int]:
-    """Return, for each of at most `width` cells, the index of the character in it: the end of the text."""
-    columns: list[int] = []
-    for index in range(len(text) - 1, -1, -1):
-        size = cell_width(text[index])
-        if len(columns) + size > width:
-            break
-        columns[:0] = [index] * size
-    return columns
-
-
-def ruler(text: str, columns: list[int]) -> Row:
-    """Return the characters of `columns` in one row, so that each stands above its column of the map."""
-    first, last = columns[0], columns[-1]
-    return join([(printable(text[first : last + 1]), Style(bold=True))])
 
 
 class ActivationsPanel(Panel):
@@ -122,46 +91,20 @@ class ActivationsPanel(Panel):
         if plan.map:
             rows += self._map(sample.text, field, chosen, width)
         if plan.legend:
-            rows.append(self._legend(values, chosen, width))
-        title = self.title(self._chosen(chosen, sample.units.shape[1], width - len(f"step {measured.step:,}")))
+            rows.append(unit_legend(values, chosen.field, width, self.look))
+        room = width - len(f"step {measured.step:,}") - len(self.heading) - 1 - BESIDE
+        title = self.title(unit_words(chosen, sample.units.shape[1], room))
         return Painted(rows, title, self.age(measured, title, width, f"T {sample.temperature:g}"))
 
-    def _chosen(self, chosen: UnitView, layers: int, room: int) -> str:
-        """Return what is shown of which unit, in the room that heading, step and frame leave."""
-        layer, field, unit = chosen.layer + 1, chosen.field, chosen.unit
-        return longest(
-            room - len(self.heading) - 1 - BESIDE,
-            f"layer {layer}/{layers} · {NAMES.get(field, field)} · unit {unit}",
-            f"layer {layer} · {NAMES.get(field, field)} · unit {unit}",
-            f"L{layer} · {NAMES.get(field, field)} · unit {unit}",
-            f"layer {layer} · {field} · unit {unit}",
-            f"L{layer} {field} unit {unit}",
-            f"L{layer} {field} {unit}",
-        )
-
     def _map(self, text: str, field: np.ndarray, chosen: UnitView, width: int) -> list[Row]:
-        plan, palette, mono = self._layout, self.look.palette, self.look.mono
-        low, high, ramp = scale(chosen.field)
+        plan = self._layout
         label = len(str(field.shape[1] - 1)) + 1
         columns = window(text, width - label)
-        units = field[columns, plan.first : plan.first + plan.units].T
-        above = (Span(" " * label), *ruler(text, columns))
-        names = [str(unit) for unit in range(plan.first, plan.first + plan.units)]
-        names[0] = names[0].rjust(label - 1)
-        drawn = heat_map(
-            units, width, plan.map, low, high, ramp, palette=palette, mono=mono, row_labels=names,
-            selected=chosen.unit - plan.first,
-        )  # fmt: skip
-        return [fit(above, width), *drawn]
-
-    def _legend(self, values: np.ndarray, chosen: UnitView, width: int) -> Row:
-        palette, mono = self.look.palette, self.look.mono
-        low, high, ramp = scale(chosen.field)
-        finite = values[np.isfinite(values)]
-        seen = f"  seen {finite.min():+.2f} … {finite.max():+.2f}" if len(finite) else "  no finite value"
-        bar = min(width - len(seen), 36) if width > 50 else min(width, 36)
-        row = legend(low, high, bar, ramp, palette=palette, mono=mono, label=f"{chosen.field} =")
-        return fit((*row, Span(seen, Style(fg=palette.faint))) if width > 50 else row, width)
+        numbers = range(plan.first, plan.first + plan.units)
+        values = field[columns, plan.first : plan.first + plan.units].T
+        return unit_map(
+            text, columns, values, numbers, chosen.unit, chosen.field, width, plan.map, self.look, label=label
+        )
 
     def unit_at(self, y: int) -> int | None:
         """Return the unit in line `y` of the panel, None where the map is not."""
