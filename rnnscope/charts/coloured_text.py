@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -37,12 +38,14 @@ def coloured_text(
     cursor: int | None = None,
     tail: bool = True,
     nan_is_missing: bool = False,
+    span: tuple[int, int] | None = None,
 ) -> list[Row]:
     """Draw `text` in `height` rows of `width` cells, the background of character i coloured by values[i].
 
     values (N,) on the fixed scale low..high; characters beyond N have no value and stay plain, as do those whose
     value is NaN if `nan_is_missing` (else they show as bad, as infinities always do). tail: of a text that does not
     fit the newest lines are shown, else the first. cursor: index of a character to mark; len(text) marks the end.
+    span: characters from the first up to the second are underlined (without colour its two ends are marked instead).
     Without colour: diverging, from negative to positive, underlined and reversed, underlined, plain, bold, bold and
     reversed; sequential, from low to high, dim, plain, bold, bold and reversed.
     """
@@ -59,6 +62,8 @@ def coloured_text(
             style = (marks if shown == NEWLINE_MARK else styles)[levels[index]]
             if index == cursor:
                 style = cursor_style(palette, mono)
+            elif span is not None and span[0] <= index < span[1]:
+                style = _spanned(style, index in (span[0], span[1] - 1), palette, mono)
             if size == 0 and pieces:  # a combining character belongs to the cell before it
                 pieces[-1] = (pieces[-1][0] + shown, pieces[-1][1])
             else:
@@ -104,6 +109,13 @@ def _mono_styles(ramp: Ramp) -> tuple[Style, ...]:
         steps = (*negative, PLAIN, Style(bold=True), Style(bold=True, reverse=True))
     scale = [steps[min(level * len(steps) // LEVELS, len(steps) - 1)] for level in range(LEVELS)]
     return (*scale, Style(reverse=True, underline=True, bold=True), PLAIN)
+
+
+def _spanned(style: Style, end: bool, palette: Palette, mono: bool) -> Style:
+    """Return the style of a character of the span; without colour an underline means something else already."""
+    if mono:
+        return cursor_style(palette, mono) if end else style
+    return replace(style, underline=True, bold=True)
 
 
 def cursor_style(palette: Palette, mono: bool) -> Style:

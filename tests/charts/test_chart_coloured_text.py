@@ -59,6 +59,14 @@ def test_no_value_is_plain_and_a_bad_one_is_bad() -> None:
     assert [style_of(rows, c).bg for c in "abc"] == [None, DARK.bad, RAMP[LEVELS // 2]]
 
 
+def test_a_span_is_underlined_or_its_ends_are_marked() -> None:
+    rows = draw("abcde", [0, 1, 1, 1, 0], height=1, span=(1, 4))
+    assert [style_of(rows, c).underline for c in "abcde"] == [False, True, True, True, False]
+    assert style_of(rows, "c").bg == RAMP[LEVELS - 1]
+    mono = draw("abcde", [0, 0.4, 0.4, 0.4, 0], height=1, span=(1, 4), mono=True)
+    assert [style_of(mono, c).reverse for c in "abcde"] == [False, True, False, True, False]
+
+
 def test_the_cursor_marks_a_character_or_the_end() -> None:
     assert style_of(draw("abc", [0, 0, 0], cursor=1), "b").bg == DARK.accent
     rows = draw("abc", [0, 0, 0], height=1, cursor=3)
