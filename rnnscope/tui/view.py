@@ -9,6 +9,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from rnnscope.recording.events import Sample
+from rnnscope.recording.neuron_events import Activations
+
+Reading: TypeAlias = Sample | Activations
+"""A text with what every unit did at each of its characters."""
 
 SMOOTHINGS: tuple[int, ...] = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 """Time constants of the smoothed loss, in steps: fixed numbers, so that smoothing does not depend on run length."""
@@ -57,7 +61,7 @@ class View:
     unit: UnitView = UnitView()
 
 
-def busiest(sample: Sample, layer: int, field: str) -> int:
+def busiest(sample: Reading, layer: int, field: str) -> int:
     """Return the unit of `layer` whose `field` has the largest standard deviation over the sample's text."""
     values = sample.units[sample.fields.index(field), layer].astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):  # a unit that is infinite: no warning, no choice
@@ -65,7 +69,7 @@ def busiest(sample: Sample, layer: int, field: str) -> int:
     return int(np.argmax(spread))
 
 
-def settle(view: UnitView, sample: Sample) -> UnitView:
+def settle(view: UnitView, sample: Reading) -> UnitView:
     """Return `view` with layer, unit and field that exist in `sample`."""
     _, layers, _, hidden = sample.units.shape
     field = view.field if view.field in sample.fields else sample.fields[0]
@@ -74,27 +78,27 @@ def settle(view: UnitView, sample: Sample) -> UnitView:
     return UnitView(layer, unit, field)
 
 
-def _unit_by(amount: int) -> Callable[[UnitView, Sample], UnitView]:
-    def move(view: UnitView, sample: Sample) -> UnitView:
+def _unit_by(amount: int) -> Callable[[UnitView, Reading], UnitView]:
+    def move(view: UnitView, sample: Reading) -> UnitView:
         return replace(view, unit=(view.unit + amount) % sample.units.shape[3])
 
     return move
 
 
-def _layer(view: UnitView, sample: Sample) -> UnitView:
+def _layer(view: UnitView, sample: Reading) -> UnitView:
     return replace(view, layer=(view.layer + 1) % sample.units.shape[1])
 
 
-def _field(view: UnitView, sample: Sample) -> UnitView:
+def _field(view: UnitView, sample: Reading) -> UnitView:
     index = sample.fields.index(view.field)
     return replace(view, field=sample.fields[(index + 1) % len(sample.fields)])
 
 
-def _busiest(view: UnitView, sample: Sample) -> UnitView:
+def _busiest(view: UnitView, sample: Reading) -> UnitView:
     return replace(view, unit=busiest(sample, view.layer, view.field))
 
 
-UNIT_KEYS: dict[str, Callable[[UnitView, Sample], UnitView]] = {
+UNIT_KEYS: dict[str, Callable[[UnitView, Reading], UnitView]] = {
     "unit_next": _unit_by(1),
     "unit_previous": _unit_by(-1),
     "unit_forward": _unit_by(10),
