@@ -5,9 +5,12 @@ c_t = f_t c_{t-1} + i_t g_t,  h_t = o_t tanh(c_t);  i, f, o = sigmoid(a), g = ta
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
+from rnnscope.cells import products
 from rnnscope.cells.base import Backward, Cell, Forward, LayerState
 from rnnscope.cells.memory import take, take_like
 from rnnscope.cells.pointwise import (
@@ -16,6 +19,7 @@ from rnnscope.cells.pointwise import (
     direct_gradient,
     multiply_back,
     sigmoid_backward,
+    sigmoid_is_faster,
     tanh_backward,
     values_before,
 )
@@ -39,35 +43,30 @@ class LSTM(Cell):
         return (layer.get_parameter("weight_hh_l0"),)
 
     def recur(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> LayerState:
-        h, c = state
-        i, f, g, o = (p + h @ recurrent[0].t()).chunk(4, dim=-1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        i, f, g, o = self.gate_values(p, state, recurrent)
+        c = f * state[1] + i * g
+        return o * torch.tanh(c), c
+
+    def gate_values(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        i, f, g, o = (p + state[0] @ recurrent[0].t()).chunk(4, dim=-1)
+        return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
 
     def forward(
         self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product, mask: Tensor | None
     ) -> Forward:
-        h, c = state
-        steps, batch, hidden = p.shape[0], *h.shape
+        steps, batch, hidden = p.shape[0], *state[0].shape
         out, cells, squashed = (take((steps, batch, hidden), p) for _ in range(3))
-        multiply, tanh = product.forward, Squash(p, (batch, hidden))
         i, f, g, o = p.view(steps, batch, 4, hidden).unbind(2)
-        blocks = (p, i, f, g, o, out, cells, squashed)
-        for p_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*(x.unbind(0) for x in blocks), strict=True):
-            multiply(p_t, h if mask is None else h * mask)
-            if tanh.minus_one is not None:
-                # One sigmoid over all four gates: tanh(x) = 2 sigmoid(2x) - 1.
-                g_t.mul_(2)
-                p_t.sigmoid_()
-                torch.add(tanh.minus_one, g_t, alpha=2, out=g_t)
-            else:
-                p_t[:, : 2 * hidden].sigmoid_()
-                g_t.tanh_()
-                o_t.sigmoid_()
-            torch.mul(f_t, c, out=c_t).addcmul_(i_t, g_t)
-            h = torch.mul(o_t, tanh(c_t, tanh_c), out=h_t)
-            c = c_t
-        return Forward(out, (h, c), (p, cells, squashed))
+        blocks = tuple(x.unbind(0) for x in (p, i, f, g, o, out, cells, squashed))
+        if sigmoid_is_faster(p):
+            doubled = recurrent[0].detach().clone()
+            doubled[2 * hidden : 3 * hidden] *= 2
+            g *= 2
+            _forward_by_sigmoids(blocks, state, products.make(doubled, batch, product.precision), mask)
+            cells *= 0.5
+        else:
+            _forward(blocks, state, product, mask)
+        return Forward(out, (out[-1], cells[-1]), (p, cells, squashed))
 
     def backward(
         self,
@@ -126,6 +125,41 @@ class LSTM(Cell):
         steps, batch, hidden = run.out.shape
         blocks = gates.view(steps, batch, 4, hidden).unbind(2)
         return {"h": run.out, "c": cells} | dict(zip(self.gates, blocks, strict=True))
+
+
+Blocks: TypeAlias = tuple[tuple[Tensor, ...], ...]
+"""By time step: p (B, 4H), its parts i, f, g, o (B, H), and what is filled: h, c, tanh(c) (B, H)."""
+
+
+def _forward(blocks: Blocks, state: LayerState, product: Product, mask: Tensor | None) -> None:
+    """Fill the blocks: the equations at the top of this file, time step by time step."""
+    h, c = state
+    hidden = h.shape[1]
+    for p_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*blocks, strict=True):
+        product.forward(p_t, h if mask is None else h * mask)
+        p_t[:, : 2 * hidden].sigmoid_()
+        g_t.tanh_()
+        o_t.sigmoid_()
+        c = torch.mul(f_t, c, out=c_t).addcmul_(i_t, g_t)
+        h = torch.mul(o_t, torch.tanh(c, out=tanh_c), out=h_t)
+
+
+def _forward_by_sigmoids(blocks: Blocks, state: LayerState, product: Product, mask: Tensor | None) -> None:
+    """The same by tanh(x) = 2 sigmoid(2x) - 1 (see `Squash`), and c twice as large as it is.
+
+    What enters g is doubled already, in p and in the product: so one sigmoid serves all four gates, and tanh(c) is
+    another of 2c as it stands.
+    """
+    h, c = state[0], 2 * state[1]
+    minus_one = h.new_full(h.shape, -1.0)
+    multiply = product.forward
+    for p_t, i_t, f_t, g_t, o_t, h_t, c_t, tanh_c in zip(*blocks, strict=True):
+        multiply(p_t, h if mask is None else h * mask).sigmoid_()
+        torch.add(minus_one, g_t, alpha=2, out=g_t)
+        c = torch.mul(f_t, c, out=c_t).addcmul_(i_t, g_t, value=2)
+        torch.sigmoid(c, out=tanh_c)
+        torch.add(minus_one, tanh_c, alpha=2, out=tanh_c)
+        h = torch.mul(o_t, tanh_c, out=h_t)
 
 
 def _local_factors(chunk: slice, run: Forward, c_before: Tensor, blocks: Tensor) -> Tensor:

@@ -12,6 +12,11 @@ from rnnscope.cells.memory import take, take_like
 CHUNK = 65_536  # numbers of one (chunk, B, H) block, 256 KB; measured
 
 
+def sigmoid_is_faster(like: Tensor) -> bool:
+    """Whether tanh is better had as 2 sigmoid(2x) - 1; see `Squash`."""
+    return like.dtype == torch.float32 and like.device.type == "cpu"
+
+
 class Squash:
     """tanh as 2 sigmoid(2x) - 1, for gates and cell outputs in float32 on a CPU; torch.tanh elsewhere.
 
@@ -24,8 +29,7 @@ class Squash:
     """
 
     def __init__(self, like: Tensor, shape: tuple[int, ...]) -> None:
-        fast = like.dtype == torch.float32 and like.device.type == "cpu"
-        self.minus_one = like.new_full(shape, -1.0) if fast else None
+        self.minus_one = like.new_full(shape, -1.0) if sigmoid_is_faster(like) else None
 
     def __call__(self, x: Tensor, out: Tensor) -> Tensor:
         """Return out = tanh(x)."""
