@@ -23,6 +23,10 @@ LATER: tuple[Chip, ...] = (
     (("w",), "save"), (("p",), "picture"), (("d",), "theme"), (("r",), "reach/total"), (("i", "o"), "zoom"),
 )  # fmt: skip
 RIGHT: tuple[Chip, ...] = ((("?",), "help"), (("^p",), "all"), (("q",), "quit"))
+OF_PANELS: dict[tuple[str, ...], tuple[Group, ...]] = {
+    ("u", "U"): ("activations",), ("r",): ("gradient", "through"), ("i", "o"): ("loss",),
+}  # fmt: skip
+"""Keys of LATER that have this meaning only where there is such a panel."""
 ONLY_WHILE_TRAINING = frozenset({"z"})  # of a run that has ended nothing moves that could be frozen
 
 
@@ -64,6 +68,8 @@ def chosen(footer: Footer, room: int) -> list[Chip]:
     taken: set[tuple[str, ...]] = set()
     for keys, word in (*FIRST, *footer.panel, *LATER):
         if keys in taken or not all(key in known for key in keys):
+            continue
+        if (keys, word) in LATER and not set(OF_PANELS.get(keys, footer.groups)) & set(footer.groups):
             continue
         if not footer.working and (keys[0] in ONLY_WHILE_TRAINING or any(needs_worker(known[key]) for key in keys)):
             continue
