@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnnscope.worker import Session
 
 APART = EVERY * KEPT
-"""Updates between two incidents that are looked into: where every update is bad, the first one tells."""
+"""Updates between two incidents that are looked into where nobody is asked: if every update is bad, the first tells."""
 
 
 class Incidents:
@@ -33,18 +33,18 @@ class Incidents:
     def changed(self) -> None:
         """Somebody changed how the next update is made."""
         self.box.mark()
-        self._spikes.reset()
 
     def after_update(self, update: Update, window: Window) -> bool:
         """Record what broke this update, if anything did; return whether training was frozen (the run asks for it)."""
         spike = update.finite and self._spikes.spike(update.loss)
         if update.finite and not spike:
             return False
-        if self._last is None or not 0 <= update.step - self._last < APART:
+        session = self._session
+        freezes = spike and session.config.training.on_spike == "freeze" and session.observer is None
+        if freezes or self._last is None or not 0 <= update.step - self._last < APART:
             self._last = update.step
             self._record(update, window)
-        session = self._session
-        if not spike or session.config.training.on_spike != "freeze" or session.observer is not None:
+        if not freezes:
             return False
         session.paused, session.allowance = True, 0
         told = f"the loss rose to {update.loss:.3g} at step {update.step}; 2 and B: what broke, and the ways back"
@@ -59,24 +59,37 @@ class Incidents:
             return
         session.writer.flush(force=True)  # a replay takes a while
         after, when = trainer.snapshot(), ""
+        ways_back = [oldest.step, *session.keeper.ways_back_from(update.step)]
         try:
-            # What is not finite was not applied: the weights are still those it was made with. A loss that leaps
-            # was taken with weights that the update before broke.
-            before = update.step - 2
-            if update.applied and unchanged.step <= before and self.box.replay(before):
-                window, when = trainer.next_window(), f"update {update.step - 1:,} made these weights: "
+            if update.applied:  # what is not finite was not: the weights are still those it was made with
+                window, when = self._before_the_leap(update.step, unchanged.step)
             found = incident.measure(
                 trainer.model, window.x, window.y, window.state, loss=update.loss, grad_norm=update.grad_norm,
-                rewind_to=oldest.step, again_from=unchanged.step, when=when, decode=trainer.corpus.vocabulary.decode,
+                rewind_to=min(ways_back), again_from=unchanged.step,
+                when=when, decode=trainer.corpus.vocabulary.decode,
             )  # fmt: skip
         finally:
             trainer.restore(after)
-        session.keep({snapshot.step: snapshot for snapshot in (oldest, unchanged)}.values())
+        session.keep({snapshot.step: snapshot for snapshot in (oldest, unchanged)}.values(), update.step)
         session.event(found, update.step)
+
+    def _before_the_leap(self, step: int, unchanged: int) -> tuple[Window, str]:
+        """Go back to the weights and the window from which the loss of update `step` came; return it, and what it is.
+
+        A loss that leaps was taken with weights that the update before broke; or somebody's change, if it is the first
+        since that one, made at step `unchanged`.
+        """
+        trainer = self._session.trainer
+        if unchanged < step - 1:
+            self.box.replay(step - 2)
+            return trainer.next_window(), f"update {step - 1:,} made these weights: "
+        self.box.replay(step - 1)
+        return trainer.next_window(), "the first update since something was changed by hand: "
 
     def rewind(self, step: int) -> bool:
         """Bring the trainer back to `step` from memory; False, and nothing kept, if that is too far back."""
         self._last = None
+        self._spikes.reset()
         if self.box.rewind(step):
             return True
         self.box.clear()  # all of another future

@@ -12,6 +12,9 @@ from rnnscope.training.loop import Snapshot, Trainer
 
 ASKED, WAYS_BACK = "asked_checkpoints", "ways_back"  # in the recording's meta
 
+NEAR = 256
+"""Updates before an incident within which the ways back from an earlier one are still ways back from this one."""
+
 
 class Keeper:
     """Writes checkpoints into a run's folder; each method returns the weights' file name, and may raise RunFailed.
@@ -23,23 +26,26 @@ class Keeper:
     def __init__(self, folder: Path, writer: Writer, every: int) -> None:
         self._folder, self._writer, self._every = folder, writer, every
         self.asked: set[int] = set(writer.meta.get(ASKED, ()))
-        self._ways_back: set[int] = set(writer.meta.get(WAYS_BACK, ()))  # from the newest incident
+        self._ways_back: set[int] = set(writer.meta.get(WAYS_BACK, ()))  # from the newest incidents
 
     def save(self, trainer: Trainer, more: dict[str, Any], *, asked: bool = False) -> str:
         """Write a checkpoint, then remove those that the thinning rule gives up."""
         if asked:
-            self._remember(self.asked | {trainer.step})
+            self._remember(asked=self.asked | {trainer.step})
         name = trainer.save(self._folder, more)
-        thin(self._folder, self._every, self.asked | self._ways_back)
+        thin(self._folder, self._every, self._stays())
         return name
 
-    def keep(self, trainer: Trainer, snapshots: Iterable[Snapshot], more: dict[str, Any]) -> list[str]:
-        """Write snapshots as checkpoints that thinning leaves alone, until others are kept."""
+    def ways_back_from(self, step: int) -> list[int]:
+        """Return the steps, not far before `step`, of checkpoints that earlier incidents left."""
+        return sorted(back for back in self._ways_back if step - NEAR <= back < step)
+
+    def keep(self, trainer: Trainer, snapshots: Iterable[Snapshot], step: int, more: dict[str, Any]) -> list[str]:
+        """Write the ways back from an incident at `step`, which thinning leaves alone until a later one is far off."""
         chosen = list(snapshots)
-        self._ways_back = {snapshot.step for snapshot in chosen}
-        self._writer.set_meta(**{WAYS_BACK: sorted(self._ways_back)})
+        self._remember(ways_back={*self.ways_back_from(step), *(snapshot.step for snapshot in chosen)})
         names = [trainer.save_snapshot(self._folder, snapshot, more) for snapshot in chosen]
-        thin(self._folder, self._every, self.asked | self._ways_back)
+        thin(self._folder, self._every, self._stays())
         return names
 
     def rewound(self, trainer: Trainer, more: dict[str, Any]) -> str:
@@ -50,11 +56,18 @@ class Keeper:
         """
         name = trainer.save(self._folder, more)
         remove_after(self._folder, trainer.step)
-        self._remember({step for step in self.asked if step <= trainer.step})
-        thin(self._folder, self._every, self.asked | self._ways_back)
+        asked, ways_back = ({s for s in steps if s <= trainer.step} for steps in (self.asked, self._ways_back))
+        self._remember(asked=asked, ways_back=ways_back)
+        thin(self._folder, self._every, self._stays())
         return name
 
-    def _remember(self, asked: set[int]) -> None:
-        if asked != self.asked:
-            self.asked = asked
-            self._writer.set_meta(**{ASKED: sorted(asked)})
+    def _stays(self) -> set[int]:
+        return self.asked | self._ways_back
+
+    def _remember(self, *, asked: set[int] | None = None, ways_back: set[int] | None = None) -> None:
+        """Change what thinning leaves alone, here and in the recording."""
+        asked = self.asked if asked is None else asked
+        ways_back = self._ways_back if ways_back is None else ways_back
+        if (asked, ways_back) != (self.asked, self._ways_back):
+            self.asked, self._ways_back = asked, ways_back
+            self._writer.set_meta(**{ASKED: sorted(asked), WAYS_BACK: sorted(ways_back)})

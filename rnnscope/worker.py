@@ -289,9 +289,9 @@ class Session:
         name = self.keeper.save(self.trainer, self.kept(), asked=why == "asked")
         self.event(e.Checkpoint(name, why))
 
-    def keep(self, snapshots: Iterable[Snapshot]) -> None:
-        """Write the ways back from an incident as checkpoints that thinning leaves alone."""
-        for name in self.keeper.keep(self.trainer, snapshots, self.kept()):
+    def keep(self, snapshots: Iterable[Snapshot], step: int) -> None:
+        """Write the ways back from an incident at `step` as checkpoints that thinning leaves alone."""
+        for name in self.keeper.keep(self.trainer, snapshots, step, self.kept()):
             self.event(e.Checkpoint(name, "incident"))
 
     # -- commands --------------------------------------------------------------------------------------------------

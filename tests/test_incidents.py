@@ -179,22 +179,33 @@ def test_a_spike_freezes_training_until_someone_decides(tmp_path: Path, monkeypa
     assert "last" in kept
 
 
+def scaled(folder: Path, settings: Config, step: int, *factors: float) -> Recorder:
+    """Train, W_hh scaled by hand after update `step`, once for each factor, an update apart; return what was told."""
+    Writer.create(folder, settings, {}).close()
+    told = Recorder()
+    told.session = Session(folder, observer=told)
+
+    def change(factor: float) -> None:
+        assert obey(told.session, c.ScaleRecurrent(factor)) == (True, "")
+
+    original = told.session._step
+
+    def stepping(trainer: Trainer) -> None:
+        original(trainer)
+        if step <= trainer.step < step + len(factors):
+            change(factors[trainer.step - step])
+
+    told.session._step = stepping  # type: ignore[method-assign]
+    told.session.run()
+    return told
+
+
 def test_as_it_was_begins_after_the_last_change_by_hand(tmp_path: Path) -> None:
     """W_hh was scaled at step 12 and that broke it: from there the same happens again, from before it not."""
     calm: dict[str, Any] = {"optimizer": "sgd", "lr": 1e-3, "clip": "none", "spike": 0.0, "steps": 40}
     folder = tmp_path / "run"
-    Writer.create(folder, config(training=calm, model={"cell": "relu", "hidden": 16}), {}).close()
-    first = Recorder()
-    session = Session(folder, observer=first)
-    step = session._step
-
-    def stepping(trainer: Trainer) -> None:
-        step(trainer)
-        if trainer.step == 12:
-            assert obey(session, c.ScaleRecurrent(1e8)) == (True, "")
-
-    session._step = stepping  # type: ignore[method-assign]
-    assert session.run() == EXIT_FAILED
+    first = scaled(folder, config(training=calm, model={"cell": "relu", "hidden": 16}), 12, 1e8)
+    assert first.of(e.Status)[-1].state == e.DIVERGED
     (found,) = first.of(Incident)
     assert (found.rewind_to, found.again_from) == (0, 12)
     code, again = resume(folder, c.Rewind(found.again_from))
@@ -202,8 +213,47 @@ def test_as_it_was_begins_after_the_last_change_by_hand(tmp_path: Path) -> None:
     assert again.rows[-1].step == first.rows[-1].step
     (twice,) = again.of(Incident)
     assert (twice.quantity, twice.layer, twice.t) == (found.quantity, found.layer, found.t)
-    code, _ = resume(folder, c.Rewind(found.rewind_to))
+    pairs = zip(again.rows, first.rows[12:], strict=True)
+    assert all(a.loss == b.loss and a.grad_norm == b.grad_norm for a, b in pairs if math.isfinite(b.grad_norm))
+    assert (twice.rewind_to, twice.again_from) == (0, 12)  # the way back to before the change is still there
+    code, mended = resume(folder, c.Rewind(twice.rewind_to))
     assert code == EXIT_OK
+    assert [row.loss for row in mended.rows[:12]] == [row.loss for row in first.rows[:12]]
+
+
+def test_a_spike_right_after_a_change_by_hand_is_looked_into_with_the_changed_weights(tmp_path: Path) -> None:
+    calm: dict[str, Any] = {"optimizer": "sgd", "lr": 1e-3, "clip": "none", "spike": 3.0, "steps": 20}
+    model = {"cell": "relu", "hidden": 16, "dropout": 0.0}
+    told = scaled(tmp_path / "run", config(training=calm, model=model), 12, 20.0)
+    step, found = next((step, event) for step, event in told.events if isinstance(event, Incident))
+    assert (step, found.reason, found.again_from, found.rewind_to) == (13, "spike", 12, 0)
+    assert found.explanation.startswith("the first update since something was changed by hand: ")
+    assert found.loss == told.rows[12].loss
+    # By the definition: the window's loss under the weights before update 13 is what the update found.
+    box, trainer = told.session.incidents.box, told.session.trainer
+    assert box.replay(12)
+    window = trainer.next_window()
+    assert trainer.corpus.vocabulary.decode(window.x[:, found.row].numpy()) == found.text
+    logits, _ = trainer.model(window.x, window.state)
+    loss = torch.nn.functional.cross_entropy(logits.detach().flatten(0, 1), window.y.flatten())
+    assert float(loss) == pytest.approx(found.loss, rel=1e-5)
+
+
+def test_what_is_looked_into_leaves_training_as_it_was(tmp_path: Path) -> None:
+    """The spike is replayed from weights of earlier; the updates after it are those of a run that never looked."""
+    settings = config(
+        training={"optimizer": "sgd", "lr": 3.0, "clip": "none", "steps": 30, "validate_every": 0},
+        model={"cell": "tanh", "init": "gaussian", "gain": 2.0, "hidden": 64, "dropout": 0.2},
+    )
+    _, looked = run(
+        tmp_path / "a", dataclasses.replace(settings, training=dataclasses.replace(settings.training, spike=3.0))
+    )
+    _, blind = run(
+        tmp_path / "b", dataclasses.replace(settings, training=dataclasses.replace(settings.training, spike=0.0))
+    )
+    assert looked.of(Incident)
+    assert not blind.of(Incident)
+    assert looked.losses == blind.losses
 
 
 def test_a_spike_is_traced_to_the_update_that_made_its_weights(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from rnnscope.config import Config
-from rnnscope.keeping import Keeper
+from rnnscope.keeping import NEAR, Keeper
 from rnnscope.recording.writer import Writer
 from rnnscope.saved import saved_steps, state_path, weights_name, weights_steps
+from rnnscope.training.loop import Snapshot
 
 
 class FakeTrainer:
@@ -25,6 +26,12 @@ class FakeTrainer:
         state_path(weights).write_bytes(b"state")
         weights.write_bytes(b"weights")
         return weights.name
+
+    def save_snapshot(self, folder: Path, snapshot: Snapshot, more: dict[str, Any]) -> str:
+        here, self.step = self.step, snapshot.step
+        name = self.save(folder, more)
+        self.step = here
+        return name
 
 
 @pytest.fixture
@@ -58,6 +65,42 @@ def test_a_rewound_run_has_a_whole_checkpoint_to_go_on_from_and_none_of_its_othe
     assert saved_steps(writer.folder)[-1] == 33
     assert weights_steps(writer.folder) == [0, 10, 20, 30, 33]
     assert keeper.asked == Keeper(writer.folder, writer, 10).asked == set()
+
+
+def snapshots(*steps: int) -> list[Snapshot]:
+    return [Snapshot(step, {}, {}) for step in steps]
+
+
+def test_ways_back_survive_thinning_weights_and_training_state_until_a_later_incident_is_far_off(
+    writer: Writer,
+) -> None:
+    keeper = Keeper(writer.folder, writer, 1000)
+    trainer = trained(keeper, *range(0, 3000, 1000))
+    assert keeper.keep(trainer, snapshots(1472, 1500), 1530, {}) == ["step-1472.safetensors", "step-1500.safetensors"]
+    again = Keeper(writer.folder, writer, 1000)  # another session knows of them
+    trained(again, *range(3000, 200_000, 1000))
+    assert saved_steps(writer.folder) == [1472, 1500, 198_000, 199_000]
+    assert {1472, 1500} <= set(weights_steps(writer.folder))
+    assert again.asked == set()
+    assert again.ways_back_from(1531) == [1472, 1500]
+    assert again.ways_back_from(1500) == [1472]
+    assert again.ways_back_from(1500 + NEAR) == [1500]
+    again.keep(trainer, snapshots(1500), 1540, {})  # after a rewind, say: from before the change one can still begin
+    assert again.ways_back_from(1541) == [1472, 1500]
+    again.keep(trainer, snapshots(199_001), 199_050, {})
+    assert saved_steps(writer.folder) == [199_000, 199_001]
+    assert again.ways_back_from(1531) == []
+
+
+def test_a_rewind_keeps_the_ways_back_before_it_and_forgets_those_after(writer: Writer) -> None:
+    keeper = Keeper(writer.folder, writer, 10)
+    trainer = trained(keeper, *range(0, 61, 10))
+    keeper.keep(trainer, snapshots(21, 33), 40, {})
+    trainer.step = 25
+    keeper.rewound(trainer, {})
+    trained(keeper, 30, 40, 50)
+    assert saved_steps(writer.folder) == [21, 40, 50]
+    assert keeper.ways_back_from(51) == Keeper(writer.folder, writer, 10).ways_back_from(51) == [21]
 
 
 class Killed(BaseException):

@@ -150,7 +150,8 @@ class Incident:
     total: (L, T) float32 batch mean of log10 ||dL/dh_t|| of that batch (NaN where nothing is finite).
     rewind_to: the furthest step back that is kept in memory; again_from: the furthest since which nothing was changed
     by hand, so that from there the same happens again.
-    Of a spike, layer, t, row and text are those of the update before it, which made the weights.
+    Of a spike, layer, t, row, text and total are those of the update before it, which made the weights; its own where
+    somebody changed something in between.
     """
 
     kind: ClassVar[str] = "incident"

@@ -9,7 +9,6 @@ Whoever changes something between two updates (the rate, W_hh, ...) calls `mark`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 from rnnscope.training.loop import Snapshot, Trainer
 
@@ -29,32 +28,39 @@ class BlackBox:
     def __init__(self, trainer: Trainer, every: int = EVERY, kept: int = KEPT) -> None:
         self._trainer, self._every = trainer, every
         self._regular: deque[Snapshot] = deque(maxlen=kept)
-        self._marks: deque[Snapshot] = deque(maxlen=MARKS)
+        self._marks: list[Snapshot] = []
+        self._lost: list[int] = []  # steps of changes whose snapshots were given up: no replay may cross one
 
     @property
     def _snapshots(self) -> list[Snapshot]:
         """All of them, oldest first; at one step the mark is the later."""
         return sorted([*self._regular, *self._marks], key=lambda snapshot: snapshot.step)
 
-    def watch(self) -> None:
-        """Call before each window is drawn: takes a snapshot when one is due."""
+    def watch(self) -> bool:
+        """Call before each window is drawn: takes a snapshot when one is due; return whether it did."""
         snapshots = self._snapshots
-        if not snapshots or self._trainer.step - snapshots[-1].step >= self._every:
-            self._regular.append(self._trainer.snapshot())
-            self._keep_marks(lambda mark: mark.step >= self._regular[0].step)
+        if snapshots and self._trainer.step - snapshots[-1].step < self._every:
+            return False
+        self._regular.append(self._trainer.snapshot())
+        if len(self._regular) == self._regular.maxlen:  # what is older is further back than was promised
+            oldest = self._regular[0].step
+            self._marks = [mark for mark in self._marks if mark.step >= oldest]
+            self._lost = [step for step in self._lost if step >= oldest]
+        return True
 
     def mark(self) -> None:
         """Take a snapshot now: something was changed that no update does."""
-        self._keep_marks(lambda mark: mark.step != self._trainer.step)
-        self._marks.append(self._trainer.snapshot())
-
-    def _keep_marks(self, wanted: Callable[[Snapshot], bool]) -> None:
-        self._marks = deque(filter(wanted, self._marks), MARKS)
+        now = self._trainer.snapshot()
+        self._marks = [*(mark for mark in self._marks if mark.step != now.step), now]
+        self._lost = [step for step in self._lost if step != now.step]
+        if len(self._marks) > MARKS:
+            self._lost.append(self._marks.pop(0).step)
 
     def clear(self) -> None:
         """Forget all: the trainer was brought to another step by other means."""
         self._regular.clear()
         self._marks.clear()
+        self._lost.clear()
 
     def oldest(self) -> Snapshot | None:
         """Return the oldest snapshot: as far back as one can go without a checkpoint."""
@@ -65,9 +71,14 @@ class BlackBox:
         return self._marks[-1] if self._marks else self.oldest()
 
     def replay(self, step: int) -> bool:
-        """Bring the trainer to `step`, exactly as it was; False, and nothing done, if that is too far back."""
+        """Bring the trainer to `step`, exactly as it was.
+
+        False, and nothing done, if that is too far back, or lies behind a change of which no snapshot is kept.
+        """
         snapshot = next((one for one in reversed(self._snapshots) if one.step <= step), None)
         if snapshot is None:
+            return False
+        if step > snapshot.step and any(snapshot.step <= lost <= step for lost in self._lost):
             return False
         trainer = self._trainer
         trainer.restore(snapshot)
@@ -80,5 +91,6 @@ class BlackBox:
         if not self.replay(step):
             return False
         self._regular = deque((one for one in self._regular if one.step <= step), self._regular.maxlen)
-        self._keep_marks(lambda mark: mark.step <= step)
+        self._marks = [mark for mark in self._marks if mark.step <= step]
+        self._lost = [lost for lost in self._lost if lost <= step]
         return True

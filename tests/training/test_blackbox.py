@@ -87,6 +87,66 @@ def test_after_a_rewind_another_future_is_kept() -> None:
     assert train(one, 3, box) == other[2:]
 
 
+def test_many_changes_cost_no_way_back_but_a_replay_through_one_that_was_forgotten() -> None:
+    one = make()
+    box = BlackBox(one, every=10, kept=2)
+    first = train(one, 4, box)
+    for rate in (0.9, 0.8, 0.7):  # after updates 4, 6 and 8: of two of them a snapshot is kept
+        one.lr_scale = rate
+        box.mark()
+        first += train(one, 2, box)
+    before = {name: tensor.clone() for name, tensor in one.model.state_dict().items()}
+    assert not box.rewind(5)  # from step 0 through the first change, of which nothing is known
+    assert not box.rewind(4)
+    assert one.step == 10
+    assert all(torch.equal(tensor, before[name]) for name, tensor in one.model.state_dict().items())
+    oldest, unchanged = box.oldest(), box.unchanged()
+    assert oldest is not None
+    assert unchanged is not None
+    assert (oldest.step, unchanged.step) == (0, 8)
+    for step in (9, 7, 6, 3, 0):
+        assert box.rewind(step)
+        assert one.step == step
+        if step > 5:
+            assert train(one, 1) == first[step : step + 1]
+    assert train(one, 4, box) == first[:4]
+
+
+def test_a_change_where_one_was_forgotten_is_known_again() -> None:
+    one = make()
+    box = BlackBox(one, every=100)
+    train(one, 2, box)
+    for _ in range(3):
+        box.mark()
+        train(one, 2, box)
+    assert not box.replay(3)
+    assert box.rewind(1)
+    train(one, 1, box)
+    box.mark()
+    again = train(one, 3, box)
+    assert box.replay(3)
+    assert train(one, 2, box) == again[1:]
+
+
+def test_marks_are_kept_as_long_as_their_time_and_forgotten_with_it() -> None:
+    one = make()
+    box = BlackBox(one, every=4, kept=2)
+    train(one, 3, box)
+    box.clear()  # brought to here by other means
+    box.mark()
+    first = train(one, 6, box)
+    oldest = box.oldest()
+    assert oldest is not None
+    assert oldest.step == 3  # not given up for the first regular one, at step 7
+    assert box.replay(5)
+    assert train(one, 4, box) == first[2:]
+    train(one, 10, box)
+    unchanged = box.unchanged()
+    assert unchanged is not None
+    assert unchanged.step == 11  # the change was so long ago that nothing before it can be replayed
+    assert not box.replay(10)
+
+
 def test_a_snapshot_shares_nothing() -> None:
     one = make(optimizer="adam")
     train(one, 3)

@@ -184,14 +184,15 @@ async def test_an_incident_opens_the_black_box_with_ways_back(training: Writer) 
         text = pane_text(pilot, "blackbox")
         for expected in (
             "step 300: infinity", "backward pass", "layer 1", "time step 4 of 50", "sequence 3", "ROMEO:↵", "t = 4",
-            "‖∂L/∂h_t‖ of that batch", "rewind to step 448",
+            "‖∂L/∂h_t‖ of that batch", "E  rewind to step 192 and go on with a tenth",
+            "C  rewind to step 192 and go on with clipping", "A  rewind to step 250 and go on as it was",
         ):  # fmt: skip
             assert expected in text
         assert "C rewind + clip" in drawn(pilot)
-        await pilot.press("C")
+        await pilot.press("C", "A", "E")
         taken: list[tuple[int, c.Command]] = []
-        await until(pilot, lambda: taken.extend(training.commands()) or taken)
-        assert taken[0][1] == c.Rewind(448, clip=5.0)
+        await until(pilot, lambda: taken.extend(training.commands()) or len(taken) == 3)
+        assert [one for _, one in taken] == [c.Rewind(192, clip=5.0), c.Rewind(250), c.Rewind(192, factor=0.1)]
     training.close()
 
 

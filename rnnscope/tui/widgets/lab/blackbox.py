@@ -103,11 +103,12 @@ class BlackBoxPanel(Panel):
 
     def _choices(self, event: Incident, width: int) -> list[Row]:
         palette = self.look.palette
-        rows: list[Row] = [(Span("rewind:"),)]
-        for (key, words), step in zip(CHOICES, (event.rewind_to, event.rewind_to, event.again_from), strict=True):
-            words = f"to step {step:,} {words}"
-            rows.append((Span(f"  {key}  ", Style(fg=palette.accent, bold=True)), Span(words)))
-        return rows
+        key_style = Style(fg=palette.accent, bold=True)
+        steps = (event.rewind_to, event.rewind_to, event.again_from)
+        return [
+            (Span(f"  {key}  ", key_style), Span(f"rewind to step {step:,} {words}"))
+            for (key, words), step in zip(CHOICES, steps, strict=True)
+        ]
 
     def _text(self, event: Incident, width: int, height: int) -> list[Row]:
         palette = self.look.palette
