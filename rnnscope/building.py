@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
+
 from rnnscope.config import Config
 from rnnscope.corpus import Corpus, check_windows
 from rnnscope.model import resolve_kernel
@@ -26,11 +28,16 @@ def build(config: Config, corpus: Corpus, kernels: Mapping[str, str]) -> Trainer
     prepare(config.run, device)
     check_windows(corpus, config.training.batch, config.training.bptt, config.text.batches == "stateful")
     check_room(config, len(corpus.vocabulary), device)
+    kernel, precision = how(config, device, kernels)
+    return Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
+
+
+def how(config: Config, device: torch.device, kernels: Mapping[str, str]) -> tuple[str, str]:
+    """Return the kernel and the precision of a run on `device`. kernels: see `build`. Raises UserError as `build`."""
     precision = resolve_precision(config.run.precision)
     kernel = resolve_kernel(
         config.run.kernel, config.model.cell, device.type,
         recurrent_dropout=config.model.recurrent_dropout,
         precision=precision,
     )  # fmt: skip
-    kernel = kernels.get(device.type, kernel)
-    return Trainer(config, corpus, device=device, kernel=kernel, precision=precision)
+    return kernels.get(device.type, kernel), precision

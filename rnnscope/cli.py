@@ -118,7 +118,7 @@ def sample(arguments: list[str]) -> int:
 
 
 def probe(arguments: list[str]) -> int:
-    """Measure gradients, Jacobians, memory and more on a checkpoint of a run."""
+    """Measure gradients, memory, units, texts and more on a checkpoint of a run."""
     from rnnscope import options
 
     asked = options.parse(options.Probe, "probe", arguments)
@@ -132,9 +132,16 @@ def probe(arguments: list[str]) -> int:
     from rnnscope.recording.runs import find_run
 
     folder = find_run(asked.run, Path(options.RUNS))
+    from rnnscope.launch import ProgressLine
     from rnnscope.probing import take  # imports torch
 
-    for line in probe_report.lines(take(folder, asked), asked):
+    progress = ProgressLine() if sys.stderr.isatty() else None
+    try:
+        found = take(folder, asked, progress)
+    finally:
+        if progress is not None:
+            progress.erase()
+    for line in probe_report.lines(found, asked):
         print(line)
     return EXIT_OK
 

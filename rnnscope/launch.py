@@ -37,6 +37,7 @@ FIXED: dict[str, tuple[str, ...]] = {
 
 BUILTIN_SYMBOLS = 128  # at most, of a built-in text: enough to estimate memory by
 PATIENCE = 0.5  # seconds that a preparation may take before it is shown
+REDRAWN = 0.1  # seconds between two drawings of its progress
 
 
 def defaults(interface: Interface) -> tuple[Train, Path | None]:
@@ -216,13 +217,16 @@ class ProgressLine:
     """A line of stderr that shows a preparation, once it has taken long enough to wonder."""
 
     def __init__(self) -> None:
-        self._begin = time.monotonic()
+        self._begin = self._drawn = time.monotonic()
         self._shown = False
 
     def __call__(self, what: str, share: float | None) -> None:
         """Show what is being done and the fraction done; what has no fraction (a server is asked) at once."""
-        if share is None or self._shown or time.monotonic() - self._begin > PATIENCE:
-            self._shown = True
+        now = time.monotonic()
+        if share is not None and now - self._drawn < REDRAWN:
+            return
+        if share is None or self._shown or now - self._begin > PATIENCE:
+            self._shown, self._drawn = True, now
             percent = "" if share is None else f" {share:4.0%}"
             print(f"\r\x1b[K{printable(what)}{percent}", end="", file=sys.stderr, flush=True)
 

@@ -27,6 +27,7 @@ from rnnscope.config import (
     option_types,
 )
 from rnnscope.errors import UserError
+from rnnscope.recording.requests import Request
 
 RUNS = "checkpoints"
 """Where runs land by default, under the current folder."""
@@ -135,6 +136,10 @@ class Sample(OneRun):
 class Probe:
     """Measure one checkpoint of any run, live or not; nothing is written to the run.
 
+    Which unit knows that it is inside quotes (then --layer and --units of the one that does, for interventions):
+
+    rnnscope probe RUN units --concept 'quotes="[^"]*"'
+
     The textbook experiment, a random recurrence without input, whose leading exponent is 0.150 +-0.006 a step
     (--layers 1 is the textbook's network; a second layer adds exponents of its own to the list):
 
@@ -172,6 +177,8 @@ class Probe:
 
     exponents: int | None = None
     """lyapunov: how many, the largest first."""
+
+    request: Request = Request()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnscope.charts.text import crop, printable
+from rnnscope.charts.text import cells, crop, printable
 from rnnscope.errors import UserError
 from rnnscope.options import Probe
-from rnnscope.registry import lab_probes
+from rnnscope.registry import ASKED, offered
+from rnnscope.requesting import check as check_request
+from rnnscope.requesting import foreign
 
 SHOWN = 10  # numbers of a row in the table
 WIDE = 88  # cells of a text in the table
+TALL = 24  # lines of a longer one
 NAME = 19
 
 
 @dataclass(frozen=True)
 class Probed:
-    """A measurement: which, of the weights after how many updates, and its fields by name (see lab_events.py)."""
+    """A measurement: which, of the weights after how many updates, and the fields of its event by name."""
 
     probe: str
     step: int
@@ -34,8 +37,8 @@ class Probed:
 
 def names() -> Iterator[str]:
     """Yield a line for each probe."""
-    for name, help in lab_probes().items():
-        yield f"{name:<11} {help}"
+    for name, help in offered().items():
+        yield f"{name:<13} {help}"
 
 
 def check(asked: Probe) -> None:
@@ -44,7 +47,7 @@ def check(asked: Probe) -> None:
     Raises:
         UserError: no run or probe named, no such probe, or an option that the probe does not take.
     """
-    known = lab_probes()
+    known = offered()
     if not asked.run or not asked.name:
         raise UserError("name a run and a probe, as in: rnnscope probe RUN gradients (rnnscope probe --list)")
     if asked.name not in known:
@@ -58,6 +61,10 @@ def check(asked: Probe) -> None:
         least = 0 if option == "--burn-in" else 1
         if value is not None and value < least:
             raise UserError(f"{option} {value}: must be at least {least}")
+    not_taken = foreign(asked.name if asked.name in ASKED else "", asked.request)
+    if not_taken:
+        raise UserError(f"{not_taken}; {asked.name} does not take it")
+    check_request(asked.name, asked.request)
 
 
 def lines(found: Probed, asked: Probe) -> Iterator[str]:
@@ -77,8 +84,16 @@ def lines(found: Probed, asked: Probe) -> Iterator[str]:
 
 
 def as_json(found: Probed) -> str:
-    """Return one JSON object: "probe", "step", and the fields. NaN is null; infinities are "Infinity", "-Infinity"."""
-    return json.dumps({"probe": found.probe, "step": found.step, **_plain(dict(found.values))}, allow_nan=False)
+    """Return one JSON object: "probe", "step", and the fields. NaN is null; infinities are "Infinity", "-Infinity".
+
+    What an n-gram probe has for each order is an object by order: {"kneser_ney": {"1": nats, ...}, ...}.
+    """
+    values = dict(found.values)
+    if "orders" in values:
+        orders = [str(order) for order in np.asarray(values["orders"]).tolist()]
+        for name in ("kneser_ney", "unsmoothed", "unseen"):
+            values[name] = dict(zip(orders, np.asarray(values[name]).tolist(), strict=True))
+    return json.dumps({"probe": found.probe, "step": found.step, **_plain(values)}, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -94,13 +109,13 @@ def _plain(value: Any) -> Any:
 
 
 def save_npz(found: Probed, path: Path) -> None:
-    """Write the fields as arrays, numbers and texts as arrays without axes, None as NaN.
+    """Write the fields as arrays, numbers and texts as arrays without axes, None as NaN, several texts as a row.
 
     Raises:
         UserError: the file cannot be written.
     """
     values = {"probe": found.probe, "step": found.step, **found.values}
-    arrays = {name: np.asarray(math.nan if value is None else value) for name, value in values.items()}
+    arrays = {name: _array(value) for name, value in values.items()}
     try:
         with path.open("wb") as file:  # np.savez would add .npz to a name without it
             np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -108,14 +123,24 @@ def save_npz(found: Probed, path: Path) -> None:
         raise UserError(f"--npz {path}: {error.strerror or error}") from error
 
 
+def _array(value: Any) -> NDArray[Any]:
+    if isinstance(value, tuple) and not value:
+        return np.zeros(0, np.str_)  # a row of texts, of which there is none
+    return np.asarray(math.nan if value is None else value)
+
+
 def table(found: Probed) -> Iterator[str]:
     """Yield a short table for people: numbers, texts cut short, arrays by a few of their values."""
-    yield f"{found.probe} after {found.step:,} updates: {lab_probes()[found.probe]}"
+    yield f"{found.probe} after {found.step:,} updates: {offered()[found.probe]}"
     values = dict(found.values)
-    if "names" in values:
-        yield from _tensors(values)
+    if found.probe in TABLES:
+        yield from TABLES[found.probe](values)
     for name, value in values.items():
-        if not isinstance(value, np.ndarray):
+        if isinstance(value, str):
+            yield from _text(name, value)
+        elif isinstance(value, tuple):
+            yield from _several(name, value)
+        elif not isinstance(value, np.ndarray):
             yield f"  {name:<{NAME}} {_short(value)}"
         elif value.ndim == 1:
             yield f"  {name:<{NAME}} {_numbers(value)}"
@@ -133,6 +158,56 @@ def _tensors(values: dict[str, Any]) -> Iterator[str]:
     yield f"  {'tensor':<{wide}}  {'gradient':>9}  {'weight':>9}  {'update/w':>9}  {'idle':>9}"
     for tensor, *row in zip(tensors, *columns, strict=True):
         yield f"  {tensor:<{wide}}  " + "  ".join(f"{_short(number):>9}" for number in row)
+
+
+def _concepts(values: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each concept: its best unit, beside the null and the linear probe; take what was shown out."""
+    names, measures = values.pop("concepts"), values.pop("measures")
+    layers, units, scores, signs = (values.pop(name) for name in ("layers", "units", "scores", "signs"))
+    nulls, probes, shares = (values.pop(name) for name in ("nulls", "probes", "shares"))
+    wide = max((len(printable(name)) for name in names), default=0)
+    yield f"  {'concept':<{wide}}         best    null  linear   share  units that know it best, layer.unit from 0"
+    best = [scores[c, 0] - nulls[c] if scores.shape[1] else -math.inf for c in range(len(names))]
+    for c in sorted(range(len(names)), key=lambda c: (math.isnan(best[c]), -best[c])):
+        found = zip(layers[c], units[c], signs[c], strict=True)
+        known = "  ".join(f"{layer}.{unit}{'-' if sign < 0 else ''}" for layer, unit, sign in found)
+        numbers = f"{_short(_first(scores[c])):>8}{_short(nulls[c]):>8}{_short(probes[c]):>8}{_short(shares[c]):>8}"
+        yield f"  {printable(names[c]):<{wide}}  {measures[c]:<3}{numbers}  {known}"
+
+
+def _first(row: NDArray[Any]) -> float:
+    return float(row[0]) if len(row) else math.nan
+
+
+def _orders(values: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each order of n-gram; take what was shown out of `values`."""
+    columns = {name: values.pop(name) for name in ("orders", "kneser_ney", "unsmoothed", "unseen")}
+    yield "  " + "  ".join(f"{name:>10}" for name in columns)
+    for row in zip(*columns.values(), strict=True):
+        yield "  " + "  ".join(f"{_short(number):>10}" for number in row)
+
+
+def _text(name: str, value: str) -> Iterator[str]:
+    """Yield a text: on its name's line if it fits there, else line by line, a bar before each."""
+    lines = value.split("\n")
+    if len(lines) == 1 and cells(printable(value)) <= WIDE:
+        yield f"  {name:<{NAME}} {printable(value)}".rstrip()
+        return
+    yield f"  {name}"
+    for line in lines[:TALL]:
+        yield f"    | {_short(line)}".rstrip()
+    if len(lines) > TALL:
+        yield f"    | ... {len(lines)} lines in all"
+
+
+def _several(name: str, values: tuple[Any, ...]) -> Iterator[str]:
+    if not any(isinstance(value, str) for value in values):
+        yield f"  {name:<{NAME}} {'  '.join(_short(value) for value in values[:SHOWN])}"
+        return
+    for index, value in enumerate(values[:SHOWN]):
+        yield from _text(f"{name} {index + 1}", value)
+    if len(values) > SHOWN:
+        yield f"  {name:<{NAME}} ... {len(values)} in all"
 
 
 def _rows(name: str, array: NDArray[Any]) -> Iterator[str]:
@@ -164,3 +239,11 @@ def _short(value: Any) -> str:
     if isinstance(value, bool | int | np.integer):
         return str(value)
     return "-" if math.isnan(value) else f"{float(value):.4g}"
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+    "parameters": _tensors,
+    "units": _concepts,
+    "ngram": _orders,
+}
+"""What is shown of a probe in lines of its own; each takes what it shows out of the values."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from rnnscope.building import build
-from rnnscope.corpus import load
 from rnnscope.errors import UserError
+from rnnscope.examining import choose, examine, read_text
 from rnnscope.measuring import measure
 from rnnscope.options import Probe
 from rnnscope.probe_report import Probed
 from rnnscope.probes import clipping, horizon, lyapunov, parameters
 from rnnscope.recording.events import Event, Gradients
 from rnnscope.recording.reader import Reader
+from rnnscope.registry import ASKED
+from rnnscope.requesting import check_fit
 from rnnscope.saved import state_path, weights_name, weights_steps
 from rnnscope.training.checkpoint import load_weights
 from rnnscope.training.loop import Trainer
@@ -32,28 +37,42 @@ STREAMS = 256
 
 ATTEMPTS = 5
 
+Progress: TypeAlias = Callable[[str, float | None], None]
 
-def take(folder: Path, asked: Probe) -> Probed:
+
+def take(folder: Path, asked: Probe, progress: Progress | None = None) -> Probed:
     """Take the probe that was asked for, of the newest checkpoint or the one asked for.
 
+    progress: called with what is being done and the share of it, by what may take long.
     The window is the one that training would read next, with the state it would carry into it; where the training
     state was thinned away (saved.py), it is the first of the text, from a zero state.
 
     Raises:
         UserError: no checkpoint (of that step), the text is gone or another, or a file is damaged.
     """
-    steps = weights_steps(folder)
-    if asked.checkpoint is not None and asked.checkpoint not in steps:
-        there = ", ".join(map(str, steps[-8:])) or "none"
-        more = "..., " if len(steps) > 8 else ""
-        raise UserError(f"--checkpoint {asked.checkpoint}: {folder} has none of that step; there are: {more}{there}")
+    if asked.name in ASKED:
+        return _asked(folder, asked, progress)
+    if asked.name != "waterfall" or asked.checkpoint is not None:
+        choose(folder, asked.checkpoint)
     if asked.name == "waterfall":
         return _waterfall(folder, asked.checkpoint)
-    if not steps:
-        raise UserError(f"{folder} has no checkpoint yet; train it first")
     trainer = _trainer(folder)
     _load(trainer, folder, asked)
     return Probed(asked.name, trainer.step, fields(_measure(folder, trainer, asked)))
+
+
+def _asked(folder: Path, asked: Probe, progress: Progress | None) -> Probed:
+    with Reader(folder) as reader:
+        check_fit(asked.name, asked.request, reader.config.model)
+    subject = examine(folder, checkpoint=asked.checkpoint, progress=progress)
+    if progress is not None:
+        subject = dataclasses.replace(subject, report=functools.partial(_report, progress, asked.name))
+    module = importlib.import_module(ASKED[asked.name][0])
+    return Probed(asked.name, subject.step, fields(module.measure(subject, asked.request)))
+
+
+def _report(progress: Progress, probe: str, share: float, what: str = "") -> None:
+    progress(f"{probe}: {what}" if what else probe, share)
 
 
 def fields(event: Event) -> dict[str, Any]:
@@ -65,9 +84,7 @@ def _trainer(folder: Path) -> Trainer:
     """Return a trainer for the run, on the CPU, with the text it was trained on, at step 0."""
     with Reader(folder) as reader:
         config, meta = reader.config, reader.meta
-    corpus = load(config.texts, config.text)
-    if meta.get("sha256", corpus.sha256) != corpus.sha256:
-        raise UserError(f"{corpus.name} is not the text this run was trained on; put that back to probe the run")
+    corpus = read_text(config, meta)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, device="cpu"))
     return build(config, corpus, meta.get("kernels", {}))
 

@@ -91,8 +91,13 @@ ASKED: dict[str, tuple[str, str]] = {
 `measure(subject: Subject, request: Request) -> Event`, the event being that of its own name."""
 
 
-def lab_probes() -> dict[str, str]:
+def offered() -> dict[str, str]:
     """Return what `rnnscope probe` offers: names, with one line of help each."""
+    return {**lab_probes(), **{name: help for name, (_, help) in ASKED.items()}}
+
+
+def lab_probes() -> dict[str, str]:
+    """Return the probes of the gradient lab that `rnnscope probe` offers, with one line of help each."""
     found = {name: entry.help for name, entry in PROBES.items() if entry.lab}
     first = next(iter(found))
     return {first: found.pop(first), WATERFALL[0]: WATERFALL[1], **found}

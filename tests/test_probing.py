@@ -6,53 +6,19 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from rnnscope import probe_report, probing
-from rnnscope.building import build
 from rnnscope.cli import main
-from rnnscope.config import Config, ModelConfig, TextConfig, TrainingConfig
-from rnnscope.corpus import load
 from rnnscope.options import Probe
 from rnnscope.probe_report import Probed
-from rnnscope.probes import gradients
-from rnnscope.recording.events import EVENTS, StepRow
-from rnnscope.recording.writer import Writer
-from rnnscope.registry import CELLS, lab_probes
+from rnnscope.recording.events import EVENTS
+from rnnscope.registry import ASKED, CELLS, lab_probes
+from tests.probed import STEPS, asked_json, make_run, state_of
 
-STEPS = 4
 NAMES = list(lab_probes())
-
-
-def make_run(folder: Path, cell: str = "lstm", layers: int = 1, spoil: float | None = None) -> Path:
-    """Train a few steps, with what a worker leaves; `spoil`: put this into a weight at the end."""
-    config = Config(
-        texts=("play",),
-        text=TextConfig(length=20_000),
-        model=ModelConfig(cell=cell, layers=layers, hidden=8, embedding=4),
-        training=TrainingConfig(batch=4, bptt=12, clip=0.3, lr=0.02),
-    )
-    corpus = load(config.texts, config.text)
-    trainer = build(config, corpus, {})
-    meta = {"vocabulary": corpus.vocabulary.to_json(), "sha256": corpus.sha256}
-    with Writer.create(folder, config, meta) as writer:
-        trainer.save(folder)
-        for step in range(1, STEPS + 1):
-            window = trainer.next_window()
-            event = gradients.measure(trainer.model, window.x, window.y, window.state, corpus.vocabulary.decode)
-            writer.event(step, event)
-            done = trainer.update(window)
-            norms = done.grad_norm, done.grad_norm_clipped
-            writer.scalar(StepRow(step, done.loss, done.lr, *norms, done.epoch, 0.1, done.chars))
-        if spoil is not None:
-            with torch.no_grad():
-                trainer.model.layers[0].get_parameter("weight_hh_l0")[0, 0] = spoil
-        trainer.save(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +36,6 @@ def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNSCOPE_CACHE", str(cache))
         return make_run(tmp_path_factory.mktemp("probed") / "run")
-
-
-def state_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def asked_json(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
-
-    assert main(["probe", *words, "--json"]) == 0
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    found = json.loads(out, parse_constant=refuse)
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -202,6 +152,7 @@ def torch_weights(path: Path) -> dict[str, np.ndarray]:
         (["RUN", "waterfall", "--checkpoint", "-1"], "there are: 0, 4"),
         (["RUN", "horizon", "--zero-input"], "--zero-input is for the probe lyapunov"),
         (["RUN", "lyapunov", "--steps", "0"], "must be at least 1"),
+        (["RUN", "gradients", "--units", "3"], "--units is for contexts, birth, interventions, attribution; gradients"),
         (["RUN", "gradients", "--npz", "/nowhere/x.npz"], "--npz /nowhere/x.npz: No such file"),
         (["nothing-of-that-name", "gradients"], "no run called"),
     ],
@@ -221,7 +172,7 @@ def test_what_is_wrong_is_told_in_one_line(
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == NAMES
+    assert [line.split()[0] for line in lines] == [*NAMES, *ASKED]
     assert [name for name in NAMES if name in EVENTS or name == "waterfall"] == NAMES
     assert NAMES[:2] == ["gradients", "waterfall"]
 

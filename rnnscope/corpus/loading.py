@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -32,7 +33,8 @@ class Corpus:
     """An encoded text.
 
     train, validation, test: ids, 1-D, of the smallest unsigned type; memory-mapped where the text is long.
-    unseen: characters of validation and test that training never saw; they are left out of both.
+    unseen: characters of validation and test that training never saw; they are left out of both. Where the vocabulary
+        was given, all characters that it lacks, in training too.
     sha256: of vocabulary and ids, so that a changed text is noticed.
     """
 
@@ -45,10 +47,17 @@ class Corpus:
     sha256: str
 
 
-def load(texts: tuple[str, ...], text: TextConfig, *, progress: Progress | None = None) -> Corpus:
+def load(
+    texts: tuple[str, ...],
+    text: TextConfig,
+    *,
+    progress: Progress | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Corpus:
     """Read, cut and encode a text; the same arguments and files always give the same corpus.
 
     progress: called with what may take long (downloads, reading, encoding) and the fraction done, block by block.
+    vocabulary: of a model that learned elsewhere; by default it is that of the training part.
 
     Raises:
         UserError: no such file or folder, unreadable, empty, binary or not UTF-8, one distinct character, a part
@@ -62,9 +71,9 @@ def load(texts: tuple[str, ...], text: TextConfig, *, progress: Progress | None 
     name = title(texts, sources)
     size = sum(source.size for source in sources)
     if min(size, text.first or size) > IN_MEMORY:
-        return _load_long(name, sources, text, shares, progress)
+        return _load_long(name, sources, text, shares, progress, vocabulary)
     blocks = list(_blocks(f"reading {name}", sources, text.first, progress))
-    plan = survey(blocks, name, shares, text.bytes)
+    plan = _planned(survey(blocks, name, shares, text.bytes), vocabulary)
     parts: tuple[list[Ids], ...] = ([], [], [])
     unseen = 0
     for part, ids, left_out in encoded(blocks, plan):
@@ -75,8 +84,12 @@ def load(texts: tuple[str, ...], text: TextConfig, *, progress: Progress | None 
     for ids in (train, validation, test):
         digest.update(ids.data)
     corpus = Corpus(name, plan.vocabulary, train, validation, test, unseen, digest.hexdigest())
-    _check_validation(corpus)
+    _check_parts(corpus)
     return corpus
+
+
+def _planned(plan: Plan, vocabulary: Vocabulary | None) -> Plan:
+    return plan if vocabulary is None else dataclasses.replace(plan, vocabulary=vocabulary)
 
 
 def check_windows(corpus: Corpus, batch: int, bptt: int, stateful: bool) -> None:
@@ -116,7 +129,9 @@ def _digest(vocabulary: Vocabulary) -> hashlib._Hash:
     return hashlib.sha256(vocabulary.to_json().encode())
 
 
-def _check_validation(corpus: Corpus) -> None:
+def _check_parts(corpus: Corpus) -> None:
+    if len(corpus.train) < SMALLEST_PART:  # where the vocabulary was given
+        raise UserError(f"{corpus.name} has hardly a character that this model knows: take another text")
     if len(corpus.validation) < SMALLEST_PART:
         raise UserError(
             f"the validation part of {corpus.name} has fewer than {SMALLEST_PART} characters that training saw: "
@@ -128,20 +143,26 @@ def _check_validation(corpus: Corpus) -> None:
 
 
 def _load_long(
-    name: str, sources: list[Source], text: TextConfig, shares: tuple[float, float, float], progress: Progress | None
+    name: str,
+    sources: list[Source],
+    text: TextConfig,
+    shares: tuple[float, float, float],
+    progress: Progress | None,
+    vocabulary: Vocabulary | None,
 ) -> Corpus:
-    options = [FORMAT, text.bytes, text.first, shares, *(source.identity for source in sources)]
+    given = [] if vocabulary is None else [vocabulary.to_json()]
+    options = [FORMAT, text.bytes, text.first, shares, *given, *(source.identity for source in sources)]
     key = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:24]
     folder = cache_folder("encoded") / key
     corpus = _open_long(name, folder)
     if corpus is None:
         shutil.rmtree(folder, ignore_errors=True)
         with new_entry(folder) as fresh:
-            _encode_long(fresh, name, sources, text, shares, progress)
+            _encode_long(fresh, name, sources, text, shares, progress, vocabulary)
         corpus = _open_long(name, folder)
     if corpus is None:
         raise UserError(f"the encoded text in {folder} was damaged as it was written: delete it and try again")
-    _check_validation(corpus)
+    _check_parts(corpus)
     return corpus
 
 
@@ -152,8 +173,10 @@ def _encode_long(
     text: TextConfig,
     shares: tuple[float, float, float],
     progress: Progress | None,
+    vocabulary: Vocabulary | None,
 ) -> None:
-    plan = survey(_blocks(f"reading {name}", sources, text.first, progress), name, shares, text.bytes)
+    surveyed = survey(_blocks(f"reading {name}", sources, text.first, progress), name, shares, text.bytes)
+    plan = _planned(surveyed, vocabulary)
     digest = _digest(plan.vocabulary)
     lengths, unseen = [0, 0, 0], 0
     with (folder / "ids").open("wb") as file:
@@ -162,7 +185,7 @@ def _encode_long(
             file.write(ids.data)
             lengths[part] += len(ids)
             unseen += left_out
-    if lengths[0] != plan.train_end or sum(lengths) + unseen != plan.total:
+    if (vocabulary is None and lengths[0] != plan.train_end) or sum(lengths) + unseen != plan.total:
         raise UserError(f"{name} changed while it was read: try again when it is complete")
     about = {
         "vocabulary": plan.vocabulary.to_json(),

@@ -113,6 +113,6 @@ TAKES: dict[str, tuple[str, ...]] = {
     "exposure": ("length", "seed", "temperature", "prefixes"),
     "recovery": ("start", "length", "seed", "position", "prefixes"),
     "decoding": ("prompt", "length", "seed", "temperatures", "top_k", "top_p"),
-    "ngram": ("prompt", "length", "seed", "temperature", "orders"),
+    "ngram": ("prompt", "length", "seed", "orders"),
 }
 """Which fields each probe reads; `rnnscope probe` refuses the others. (A screen may send them all.)"""
