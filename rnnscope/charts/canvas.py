@@ -38,6 +38,7 @@ class Canvas:
         self.styles = [[PLAIN] * self.columns for _ in range(self.rows)]
         self.grounds: dict[tuple[int, int], RGB] = {}  # (column, row) -> background, where a band lies
         self.dashed: dict[tuple[int, int], RGB] = {}  # (column, row) -> colour, where a dashed line runs
+        self.named: set[tuple[int, int]] = set()  # (column, row) of the names of lines across
 
     def put(self, column: int, row: int, character: str, fg: RGB | None, bold: bool = False, dim: bool = False) -> None:
         """Draw one narrow character over whatever is there, keeping the background; dim where there is no colour."""
@@ -72,6 +73,11 @@ class Canvas:
         """Write text of narrow characters from `column` on."""
         for i, character in enumerate(text):
             self.put(column + i, row, character, fg, dim=dim)
+
+    def name(self, column: int, row: int, text: str, fg: RGB) -> None:
+        """Write the name of a line, which no other may cover."""
+        self.write(column, row, text, fg)
+        self.named.update((column + i, row) for i in range(len(text)))
 
     def render(self, row: int) -> Row:
         """Return one row of the canvas as spans."""
@@ -141,21 +147,31 @@ def draw_hline(canvas: Canvas, mark: HLine) -> None:
             canvas.dash(column, row, "╌", mark.colour)
 
 
-def name_hline(canvas: Canvas, mark: HLine) -> None:
+def name_hlines(canvas: Canvas, marks: Sequence[HLine]) -> None:
+    """Write the names of dashed lines; those of one colour that came to lie in the same row share a name."""
+    together: dict[tuple[int, RGB], list[HLine]] = {}
+    for mark in marks:
+        row = _row_of(canvas, mark.y)
+        if row is not None and mark.label:
+            together.setdefault((row, mark.colour), []).append(mark)
+    for (row, colour), found in together.items():
+        _name_hline(canvas, row, colour, " · ".join(mark.label for mark in found))
+
+
+def _name_hline(canvas: Canvas, row: int, colour: RGB, label: str) -> None:
     """Write the name of a dashed line on it as far right as no curve is in the way, else just above or under it.
 
-    Where there is no such place it is written at the right end, over the curve.
+    Where there is no such place it is written at the right end, over the curve, unless another name stands there.
     """
-    row = _row_of(canvas, mark.y)
-    if row is None or not mark.label:
-        return
-    text = f" {_narrow(shorten(mark.label, max(canvas.columns - 4, 0)))} "
+    text = f" {_narrow(shorten(label, max(canvas.columns - 4, 0)))} "
     for near in (row, row + 1, row - 1):
         start = _free(canvas, near).rfind("." * len(text), 0, max(canvas.columns - 1, 0))
         if start >= 0:
-            canvas.write(start, near, text, mark.colour)
+            canvas.name(start, near, text, colour)
             return
-    canvas.write(max(canvas.columns - len(text) - 1, 0), row, text, mark.colour)
+    start = max(canvas.columns - len(text) - 1, 0)
+    if canvas.named.isdisjoint((column, row) for column in range(start, start + len(text))):
+        canvas.name(start, row, text, colour)
 
 
 def _free(canvas: Canvas, row: int, empty: str = " ┈╌") -> str:

@@ -25,7 +25,7 @@ from rnnscope.charts.canvas import (
     draw_vmark,
     legend,
     line_colour,
-    name_hline,
+    name_hlines,
     name_vmark,
 )
 from rnnscope.charts.downsample import min_max
@@ -64,10 +64,9 @@ def line_chart(
         for mark in series:
             if isinstance(mark, Dots):
                 draw_dots(canvas, mark)
+        name_hlines(canvas, [s for s in series if isinstance(s, HLine)])
         for mark in series:
-            if isinstance(mark, HLine):
-                name_hline(canvas, mark)
-            elif isinstance(mark, VMark):
+            if isinstance(mark, VMark):
                 name_vmark(canvas, mark)
     rows = [legend(series, axes, width, palette, mono)] if frame.header else []
     rows += [draw_left(frame, row, palette, mono) + canvas.render(row) for row in reversed(range(canvas.rows))]

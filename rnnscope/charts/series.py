@@ -49,7 +49,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class HLine:
-    """A dashed line across the chart at y, named at its right end."""
+    """A dashed line across the chart at y, named at its right end (together with others of its colour and row)."""
 
     y: float
     colour: RGB

@@ -14,6 +14,7 @@ from rnnscope.recording.events import Gradients
 from rnnscope.recording.state import RunState
 from rnnscope.tui.controls import Controls
 from rnnscope.tui.lab_history import History
+from rnnscope.tui.rivals import Rivals
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,6 +26,7 @@ class LossData:
 
     count: steps in the row with a finite loss; bad: steps without one. vocabulary: V, None while unknown.
     marks: (step, a word or two) of each change that somebody made; diverged: the same, of the first NaN or infinity.
+    rivals: the n-gram models of the same text, once they were measured.
     """
 
     step: Ints
@@ -38,6 +40,7 @@ class LossData:
     vocabulary: int | None
     marks: tuple[tuple[int, str], ...]
     diverged: tuple[int, str] | None
+    rivals: Rivals = ()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rnnscope.recording.lab_events import Incident
 from rnnscope.recording.lock import live
 from rnnscope.recording.mailbox import Sender, decode_command
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.reading_events import Ngram
 from rnnscope.recording.records import Columns
 from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
@@ -31,6 +32,7 @@ from rnnscope.spawning import spawn_worker
 from rnnscope.tui.controls import Controls, describe
 from rnnscope.tui.lab_history import HistoryReader
 from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
+from rnnscope.tui.rivals import rivals
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 LOG_LINES = 6
@@ -202,7 +204,8 @@ class Source:
         )
 
     def _loss_data(self, state: RunState) -> LossData | None:
-        made_of = (self._rows_read, state.validations, state.interventions, state.diverged)
+        measured = state.lab.get(Ngram.kind)
+        made_of = (self._rows_read, state.validations, state.interventions, state.diverged, measured)
         if len(made_of) == len(self._loss_made_of) and all(
             a is b or (isinstance(a, int) and a == b) for a, b in zip(made_of, self._loss_made_of, strict=True)
         ):
@@ -224,6 +227,7 @@ class Source:
             vocabulary=vocabulary_size(self._meta),
             marks=self._marks,
             diverged=(found.step, f"{found.event.quantity} {found.event.value}") if found else None,
+            rivals=rivals(state),
         )
         return self._loss
 

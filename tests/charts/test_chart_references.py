@@ -120,3 +120,18 @@ def test_names_of_upright_lines_do_not_cover_each_other() -> None:
     text = plain(line_chart(series, HOVER_AXES, 40, 10, DARK))
     assert "lr x1.25" in text
     assert "clip off" in text
+
+
+def test_lines_of_one_colour_in_one_row_share_a_name() -> None:
+    series: list[Series] = [HLine(1.0, ORANGE, "one"), HLine(1.01, ORANGE, "two"), HLine(0.0, ORANGE, "zero")]
+    lines = drawn(line_chart(series, HOVER_AXES, 30, 8, DARK))
+    assert [line.split("╌")[-2].strip() for line in lines if "╌" in line] == ["one · two", "zero"]
+
+
+def test_a_name_is_left_out_rather_than_written_over_another() -> None:
+    full = Line([0, 10], [1.0, 1.0], BLUE)
+    above, below = Line([0, 10], [1.3, 1.3], BLUE), Line([0, 10], [0.7, 0.7], BLUE)
+    marks: list[Series] = [HLine(1.0, ORANGE, "first"), HLine(1.0, GREEN, "second")]
+    text = plain(line_chart([*marks, full, above, below], HOVER_AXES, 24, 8, DARK))
+    assert text.count("first") == 1
+    assert "seco" not in text

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from rnnscope.recording.records import Recorded
 from rnnscope.tui.actions import Group
+from rnnscope.tui.rivals import beaten_by
 from rnnscope.tui.screens.base import RunScreen, bindings
 from rnnscope.tui.session import Session
 from rnnscope.tui.snapshot import Snapshot, When
@@ -73,7 +74,11 @@ class LiveScreen(RunScreen):
     def aside(self, name: str) -> object:
         """Return what is written on the frame of panel `name`."""
         shown = self.session.shown
-        return shown.clip if name == "gradient" and shown else None
+        if shown is None:
+            return None
+        if name == "loss" and shown.loss is not None and shown.loss.validation_loss:
+            return beaten_by(shown.loss.rivals, shown.loss.validation_loss[-1])
+        return shown.clip if name == "gradient" else None
 
     def action_view(self, key: str) -> None:
         """Change what is looked at (see view.py)."""

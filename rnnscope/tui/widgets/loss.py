@@ -13,17 +13,19 @@ from rnnscope.charts.palette import Palette
 from rnnscope.charts.series import Dots, HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.recording.series import smooth
-from rnnscope.tui import ranges
+from rnnscope.tui import ranges, rivals
 from rnnscope.tui.captions import longest
 from rnnscope.tui.others import loss_lines
 from rnnscope.tui.snapshot import LossData
 from rnnscope.tui.view import LossView
-from rnnscope.tui.widgets.panel import Painted, Panel
+from rnnscope.tui.widgets.panel import BESIDE, Painted, Panel
 
 Floats = NDArray[np.float64]
 
 YOUTH = 8  # the smoothed line averages over at most an eighth of the steps so far
 REST_OF_LEGEND = len(" ─ train  ━   ● validation")  # cells
+RIVALS = 2  # number of their colour
+NUMBERED = 50  # cells from which on the dashed lines of n-grams say their losses
 ROOM_FOR_NUMBER = 22  # cells of the title: the heading, and the newest loss in its shortest form
 
 
@@ -78,13 +80,14 @@ def y_range(view: LossView, data: LossData, smoothed: Floats, shown: tuple[float
     return ranges.close_up(np.concatenate([smoothed[inside], seen]))
 
 
-def chart_series(data: LossData, smoothed: Floats, label: str, palette: Palette) -> list[Series]:
-    """Return what is drawn, from back to front."""
+def chart_series(data: LossData, smoothed: Floats, label: str, palette: Palette, wide: bool) -> list[Series]:
+    """Return what is drawn, from back to front; `wide`: there is room for the losses of the n-grams in their names."""
     raw, bold, dots = palette.lines[0], palette.lines[0], palette.lines[1]
     guess = math.log(data.vocabulary) if data.vocabulary else None
     series: list[Series] = []
     if guess is not None:
         series.append(HLine(guess, palette.faint, f"blind guess ln {data.vocabulary}"))
+    series += [HLine(nats, palette.lines[RIVALS], name) for nats, name in rivals.lines(data.rivals, wide)]
     series += [VMark(step, palette.faint, label) for step, label in data.marks]
     if data.diverged is not None:
         series.append(VMark(data.diverged[0], palette.bad, data.diverged[1]))
@@ -118,7 +121,11 @@ class LossPanel(Panel):
         "all steps so far, the weight of a step that lies d steps back being exp(−d/τ); τ is fixed in steps, only in "
         "the first steps it is smaller, an eighth of the steps so far, so that the line does not lag. Thin upright "
         "marks: moments when somebody changed a setting. The axis is fixed: it begins at 1 nat, or at 0 as soon as "
-        "any loss was lower, and ends above ln V; its ends are written in the title."
+        "any loss was lower, and ends above ln V; its ends are written in the title. The "
+        "n-gram lines, once that rival was measured (screen 4): the loss on the validation text of models that only "
+        "count what followed the last n − 1 characters in the training text (Kneser-Ney). The lower edge says "
+        "which of them the newest validation loss beats: whoever beats the 4-gram has learned more than what follows "
+        "three characters."
     )
 
     def paint(self, width: int, height: int) -> Painted:
@@ -136,7 +143,7 @@ class LossPanel(Panel):
         axes = Axes(x_label="step", x_range=shown, y_range=ends, log_y=view.axis == "log", x_integer=True)
         label = longest(width - REST_OF_LEGEND, *smoothing_labels(view.tau))
         series = loss_lines(beside, lambda other: smoothed_loss(other, view.tau), palette)
-        series += chart_series(data, smoothed, label, palette)
+        series += chart_series(data, smoothed, label, palette, wide=width >= NUMBERED)
         rows = line_chart(series, axes, width, height, palette, self.look.mono)
         scale = {"linear": "nats/char", "log": "nats/char, log", "close": "nats/char, close-up"}[view.axis]
         zoom = f" · zoom {view.span:,} steps" if view.span is not None else ""
@@ -157,6 +164,12 @@ class LossPanel(Panel):
         text = longest(room, full, brief, f"{name} {value:.2f}")
         colour = palette.bad if not math.isfinite(value) else palette.lines[1] if known else palette.lines[0]
         return (Span(text, Style(fg=colour, bold=True)),)
+
+    def note(self, width: int) -> Row:
+        """Return which n-grams the newest validation loss beats, for the lower edge."""
+        ways = self.aside if isinstance(self.aside, tuple) else ()
+        text = next((way for way in ways if len(way) + BESIDE <= width), "")
+        return (Span(text, Style(fg=self.look.palette.lines[RIVALS])),) if text else ()
 
     async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Zoom in."""
