@@ -101,6 +101,10 @@ class Cell(ABC):
     def shown(self, run: Forward) -> dict[str, Tensor]:
         """Return states and gates (after their activation) by name, each (T, B, H)."""
 
+    def gate_values(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the gates at one step after their activation, (B, H) each, in plain torch; () for a cell without."""
+        return ()
+
     def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
         """Return the gradients of `recurrent(layer)[1:]`."""
         return ()

@@ -43,12 +43,14 @@ class GRU(Cell):
         return layer.get_parameter("weight_hh_l0"), bias_hh[2 * (bias_hh.numel() // 3) :]
 
     def recur(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> LayerState:
-        (h,) = state
+        _, z, n = self.gate_values(p, state, recurrent)
+        return ((1 - z) * n + z * state[0],)
+
+    def gate_values(self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         weight_hh, b_hn = recurrent
-        (p_r, p_z, p_n), (q_r, q_z, q_n) = p.chunk(3, -1), (h @ weight_hh.t()).chunk(3, -1)
-        r, z = torch.sigmoid(p_r + q_r), torch.sigmoid(p_z + q_z)
-        n = torch.tanh(p_n + r * (q_n + b_hn))
-        return ((1 - z) * n + z * h,)
+        (p_r, p_z, p_n), (q_r, q_z, q_n) = p.chunk(3, -1), (state[0] @ weight_hh.t()).chunk(3, -1)
+        r = torch.sigmoid(p_r + q_r)
+        return r, torch.sigmoid(p_z + q_z), torch.tanh(p_n + r * (q_n + b_hn))
 
     def forward(
         self, p: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product, mask: Tensor | None

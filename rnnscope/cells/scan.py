@@ -57,13 +57,16 @@ class _Scan(torch.autograd.Function):
         back = cell.backward(run, state, recurrent, ctx.product, mask, grad_out, (None, *grads[1:]))
         if ctx.record is not None:
             ctx.record.take(cell, back)
+        gradients = None, None, None, back.d, None, *back.initial
+        if not ctx.needs_input_grad[len(gradients)]:  # nobody learns: a probe asks for the input's gradient
+            return (*gradients, *(None for _ in recurrent))
         d = back.recurrent_d
         before = torch.cat((state[0].unsqueeze(0), out[:-1]), out=take_like(out))
         if mask is not None:
             before *= mask
         kind = products.kind_for(recurrent[0], d[:, :, 0].numel(), ctx.product.precision)
         weight_hh = products.weight_gradient(kind, d.flatten(0, 1), before.flatten(0, 1))
-        return (None, None, None, back.d, None, *back.initial, weight_hh, *cell.extra_gradients(run, back))
+        return (*gradients, weight_hh, *cell.extra_gradients(run, back))
 
 
 def scan(
