@@ -190,7 +190,7 @@ def measure(subject: Subject, request: Request) -> Attribution:
 def still(model: CharRNN) -> CharRNN:
     """Return a copy of the network that reads by the scan, without dropout, and whose weights take no gradient."""
     twin = copy.deepcopy(model).requires_grad_(False).eval()
-    twin.kernel, twin.record_gradients = "scan", False
+    twin.kernel, twin.precision, twin.record_gradients = "scan", "float32", False
     return twin
 
 

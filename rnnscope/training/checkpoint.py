@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnscope.errors import RunFailed, UserError
 from rnnscope.saved import BEST, OTHERWISE, saved_steps, state_path, weights_name
+from rnnscope.weights import load_weights, read_tensors
 
 __all__ = [
     "BEST", "flatten", "load_state", "load_weights", "save_state", "save_weights", "saved_steps", "state_path",
@@ -90,21 +90,6 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     write_atomically(path, save(tensors, metadata={"state": json.dumps(form)}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a safetensors file with its metadata.
-
-    Raises:
-        UserError: missing, unreadable, truncated or not safetensors.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {OTHERWISE}") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is corrupt or truncated ({error}); {OTHERWISE}") from error
-
-
 def load_state(path: Path) -> dict[str, Any]:
     """Read what `save_state` wrote. Raises UserError."""
     tensors, metadata = read_tensors(path)
@@ -115,21 +100,3 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"{path} holds no training state; {OTHERWISE}")
     return state
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load parameters into `model`.
-
-    Raises:
-        UserError: the file is corrupt, or its tensors do not fit the model (the first misfit is named).
-    """
-    tensors, _ = read_tensors(path)
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise UserError(
-                f"{path} does not fit the configuration: {name} is {found.get(name, 'missing')}, "
-                f"the model wants {wanted.get(name, 'nothing of that name')}"
-            )
-    model.load_state_dict(tensors)
