@@ -1,4 +1,4 @@
-"""What the gradient lab draws over training steps: read once when a run is opened, then grown by what is polled."""
+"""What the labs draw over training steps: read once when a run is opened, then grown by what is polled."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnscope.recording.events import Gradients
 from rnnscope.recording.lab_events import Parameters
+from rnnscope.recording.neuron_events import Saturation
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.records import Recorded, Reset, Seen
 
@@ -47,10 +48,14 @@ class ParameterHistory:
 
 @dataclass(frozen=True)
 class History:
-    """Both, each the same object until there is more of it; None while there is nothing."""
+    """All of it, each the same object until there is more of it; None (or ()) while there is nothing.
+
+    saturations: (step, measurement), oldest first.
+    """
 
     reaches: Reaches | None = None
     parameters: ParameterHistory | None = None
+    saturations: tuple[tuple[int, Saturation], ...] = ()
 
 
 def thinned(rows: list[tuple[int, T]], limit: int = KEPT) -> list[tuple[int, T]]:
@@ -95,7 +100,10 @@ class HistoryReader:
             self._parameters = [
                 (one.step, one.event) for one in reader.history("parameters", KEPT) if isinstance(one.event, Parameters)
             ]
-            self.history = History(reaches(self._reaches), parameters(self._parameters))
+            saturations = tuple(
+                (one.step, one.event) for one in reader.history("saturation", KEPT) if isinstance(one.event, Saturation)
+            )
+            self.history = History(reaches(self._reaches), parameters(self._parameters), saturations)
             return self.history
         self._extend(recorded)
         return self.history
@@ -106,10 +114,13 @@ class HistoryReader:
             self._reaches = thinned(self._reaches + [(one.step, log_reach(one.event)) for one in new])
         if more:
             self._parameters = thinned(self._parameters + [(one.step, one.event) for one in more])
-        if new or more:
+        again = [(one.step, one.event) for one in recorded if isinstance(one.event, Saturation)]
+        if new or more or again:
+            known = self.history.saturations
             self.history = History(
                 reaches(self._reaches) if new else self.history.reaches,
                 parameters(self._parameters) if more else self.history.parameters,
+                tuple(thinned([*known, *again])) if again else known,
             )
 
 

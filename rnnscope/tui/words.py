@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import math
 
+from rnnscope.charts.text import printable
+
+NAMED = {" ": "space", "\n": "newline", "\t": "tab"}
+
+
+def named(character: str) -> str:
+    """Return a character as it is spoken of."""
+    return NAMED.get(character) or f"‘{printable(character)}’"
+
 
 def short(number: float) -> str:
     """Return `number` in three figures with k, M or G: 61_234 -> "61.2k", 980_000 -> "980k", 12 -> "12"."""

@@ -30,7 +30,7 @@ async def test_header_four_panels_and_keys(finished: Path, size: tuple[int, int]
             assert expected in text
         for expected in ("● validation", "layer 1", "‖∂L_T/∂h_t‖", "reach", "unit", "teacher forcing", "free running"):
             assert expected in text
-        assert "f enlarge" in lines[-1] or size[0] == 80
+        assert "f enlarge" in lines[-1] or size[0] < 200  # else the screens and the keys of the panel fill the line
         assert lines[-1].rstrip().endswith("q quit")
 
 

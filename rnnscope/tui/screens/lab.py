@@ -49,7 +49,7 @@ class LabScreen(RunScreen):
         if self.large and self.small:
             page = f"{self.pages.index(self.large) + 1}/{len(self.pages)}"
             keys = ("PgUp", "PgDn") if self.size.width >= 80 else ("PgDn",)
-            return replace(footer, panel=((keys, page), *footer.panel))
+            return replace(footer, page=((keys, page),))
         if self.large or self.opened is None:
             return footer
         return replace(footer, panel=(*footer.panel[:2], self.opened, *footer.panel[2:]))

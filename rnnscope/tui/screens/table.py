@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rnnscope.tui.screens.base import RunScreen
 from rnnscope.tui.screens.gradients import GradientsScreen
 from rnnscope.tui.screens.live import LiveScreen
+from rnnscope.tui.screens.neurons import NeuronsScreen
 from rnnscope.tui.screens.sampling import SamplingScreen
 from rnnscope.tui.session import Session
 
@@ -24,5 +25,6 @@ class Entry:
 SCREENS: tuple[Entry, ...] = (
     Entry("1", "live", LiveScreen),
     Entry("2", "gradients", GradientsScreen),
+    Entry("3", "neurons", NeuronsScreen),
     Entry("4", "sampling", SamplingScreen),
 )

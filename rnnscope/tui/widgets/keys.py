@@ -35,7 +35,8 @@ class Footer:
     """What the line is made from.
 
     groups: the actions of the screen; panel: chips of the panel that has the focus; working: a worker takes commands;
-    screens: (key, name) of all screens, at: the name of this one.
+    screens: (key, name) of all screens, at: the name of this one. page: chips that come before all others, where the
+    panels are leafed through.
     """
 
     groups: tuple[Group, ...] = ()
@@ -44,6 +45,7 @@ class Footer:
     paused: bool = False
     screens: tuple[tuple[str, str], ...] = ()
     at: str = ""
+    page: tuple[Chip, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ def chosen(footer: Footer, room: int) -> list[Chip]:
     known = calls(footer.groups)
     left: list[Chip] = []
     taken: set[tuple[str, ...]] = set()
-    for keys, word in (*FIRST, *footer.panel, *LATER):
+    for keys, word in (*footer.page, *FIRST, *footer.panel, *LATER):
         if keys in taken or not all(key in known for key in keys):
             continue
-        if (keys, word) in LATER and not set(OF_PANELS.get(keys, footer.groups)) & set(footer.groups):
+        if (keys, word) not in footer.panel and not set(OF_PANELS.get(keys, footer.groups)) & set(footer.groups):
             continue
         if not footer.working and (keys[0] in ONLY_WHILE_TRAINING or any(needs_worker(known[key]) for key in keys)):
             continue

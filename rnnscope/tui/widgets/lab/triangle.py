@@ -18,16 +18,11 @@ from rnnscope.recording.lab_events import Triangle
 from rnnscope.tui.captions import caption, due, longest
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.panel import Painted, Panel
+from rnnscope.tui.words import named
 
 SCALE = (-8.0, 1.0)
 """Of the colours, in powers of ten: fixed."""
 SIDE = 36  # cells: with so much room beside the square the row of the cursor is drawn as a curve as well
-NAMED = {" ": "space", "\n": "newline", "\t": "tab"}
-
-
-def name(character: str) -> str:
-    """Return a character as it is spoken of."""
-    return NAMED.get(character) or f"‘{printable(character)}’"
 
 
 def by_lag(norms: Floats) -> Floats:
@@ -45,7 +40,7 @@ def readout(event: Triangle, layer: int, t: int, s: int, width: int) -> str:
     """Return in words what the cursor is on."""
     value = float(event.norms[layer, t, s])
     said = "0 (or underflow)" if value == -math.inf else "not finite" if not math.isfinite(value) else f"10^{value:.2f}"
-    wrong, read = name(event.targets[t : t + 1]), name(event.text[s : s + 1])
+    wrong, read = named(event.targets[t : t + 1]), named(event.text[s : s + 1])
     return longest(
         width,
         f"the error at t = {t + 1}, predicting {wrong}, reaches the state at s = {s + 1}, which had just read {read}, "

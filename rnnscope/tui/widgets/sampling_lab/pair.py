@@ -9,7 +9,7 @@ import numpy as np
 from textual import events
 
 from rnnscope.charts.axes import Axes
-from rnnscope.charts.heatmap import legend
+from rnnscope.charts.coloured_text import text_legend
 from rnnscope.charts.paired_text import GUTTER, Marks, beside, paired_text
 from rnnscope.charts.series import Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style, fit
@@ -22,8 +22,8 @@ from rnnscope.tui.pairs import NAMES, SCALES, Floats, Pair, lines_of, pair_of, s
 from rnnscope.tui.sampling_view import COLOURS, Colour
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.asked import AskedPanel
-from rnnscope.tui.widgets.lab.triangle import name
 from rnnscope.tui.widgets.panel import Painted
+from rnnscope.tui.words import named as name
 
 CHART = 8
 """Rows that a chart needs at least: it is drawn where the texts leave so much room."""
@@ -180,7 +180,7 @@ class PairPanel(AskedPanel):
             return caption(width, Style(fg=palette.warn), f"{full}: {NOT_LIVE}", f"{brief}: {NOT_LIVE}")
         size = min(46, max(width * 3 // 5, 12))
         label = full if size >= len(full) + 20 else brief
-        bar = legend(*SCALES[colour], size, "sequential", palette=palette, mono=self.look.mono, label=label)
+        bar = text_legend(*SCALES[colour], size, "sequential", palette=palette, mono=self.look.mono, label=label)
         parts = pair.divergence + 1
         said = ("they do not part", "no ≠") if not parts else (f"≠ they part at character {parts}", f"≠ at {parts}")
         return fit((*bar, Span(" "), Span(longest(max(width - row_width(bar) - 1, 0), *said), faint)), width)

@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from rnnscope.charts.axes import Axes
-from rnnscope.charts.coloured_text import coloured_text
+from rnnscope.charts.coloured_text import coloured_text, text_legend
 from rnnscope.charts.counts import count_chart
-from rnnscope.charts.heatmap import legend
 from rnnscope.charts.series import Band, HLine, Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style, fit
 from rnnscope.recording.reading_events import Recovery
@@ -18,8 +17,8 @@ from rnnscope.tui.curves import Floats, grown
 from rnnscope.tui.ranges import round_up
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.asked import AskedPanel
-from rnnscope.tui.widgets.lab.triangle import name
 from rnnscope.tui.widgets.panel import Painted
+from rnnscope.tui.words import named as name
 
 GAIN = (-1.0, 4.0)
 """Nats a character, of the chart and of the colours of the example: fixed, the ends grow in visible steps."""
@@ -116,7 +115,7 @@ class RecoveryPanel(AskedPanel):
             "true, coloured by its gain", f"{was} at {at} became {became} (marked); then true text, by gain",
             f"{was} became {became} (marked)",
         )  # fmt: skip
-        bar = legend(-self._gain[1], self._gain[1], min(width, 44), palette=palette, mono=mono, label="gain, nats")
+        bar = text_legend(-self._gain[1], self._gain[1], min(width, 44), palette=palette, mono=mono, label="gain, nats")
         return [head, *rows, fit(bar, width)]
 
     def _chart(self, event: Recovery, which: str, width: int, height: int) -> list[Row]:

@@ -1,0 +1,66 @@
+"""What tests of the neuron lab share: runs with everything in them, and the screen opened on them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from textual.pilot import Pilot
+
+from rnnscope.recording.events import FINISHED, Status
+from rnnscope.recording.writer import Writer
+from rnnscope.tui.app import ScopeApp
+from rnnscope.tui.screens.neurons import NeuronsScreen
+from rnnscope.tui.widgets.panel import Panel
+from tests.fakes import fake_config, make_fake_run
+from tests.neuron_fakes import QUOTED, neuron_events
+from tests.tui.screen import opened, until
+
+STEPS = 300
+
+
+def neuron_run(
+    folder: Path, *, live: bool = False, cell: str = "lstm", measured: bool = True, text: str = QUOTED
+) -> Writer:
+    """Record a made-up run of 300 steps, with every measurement of the neuron lab if `measured`."""
+    writer = make_fake_run(folder, steps=STEPS, live=True, cell=cell)
+    if measured:
+        for event in neuron_events(fake_config(cell=cell), text, np.random.default_rng(1)):
+            writer.event(STEPS, event)
+    writer.flush(force=True)
+    if not live:
+        writer.event(STEPS, Status(FINISHED, f"{STEPS} steps"))
+        writer.close()
+    return writer
+
+
+@asynccontextmanager
+async def lab_opened(folder: Path, size: tuple[int, int] = (120, 40), **options: Any) -> AsyncIterator[Pilot[int]]:
+    """Open the app on `folder` and go to the lab."""
+    async with opened(folder, size, **options) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: pilot.app.screen is lab(pilot) and lab(pilot).panels["text"].size.width)
+        await pilot.pause()
+        yield pilot
+
+
+def lab(pilot: Pilot[int]) -> NeuronsScreen:
+    """Return the screen."""
+    assert isinstance(pilot.app, ScopeApp)
+    screen = pilot.app.screens["neurons"]
+    assert isinstance(screen, NeuronsScreen)
+    return screen
+
+
+def pane(pilot: Pilot[int], name: str) -> Panel:
+    """Return a panel by its name."""
+    return lab(pilot).panels[name]
+
+
+def pane_text(pilot: Pilot[int], name: str) -> str:
+    """Return the characters that a panel draws, frame included."""
+    widget = pane(pilot, name)
+    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
