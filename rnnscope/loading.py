@@ -14,8 +14,9 @@ from rnnscope.charts.text import printable
 from rnnscope.config import Config
 from rnnscope.corpus import Vocabulary
 from rnnscope.errors import UserError
+from rnnscope.generating import Strategy, go_on
 from rnnscope.model import CharRNN
-from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
+from rnnscope.probes.sampling import default_prompt
 from rnnscope.recording.reader import Reader
 from rnnscope.saved import weights_steps
 from rnnscope.training import checkpoint
@@ -59,11 +60,9 @@ def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, see
     """
     model, vocabulary = loaded.model, loaded.vocabulary
     given = torch.from_numpy(vocabulary.encode_prompt(prompt or default_prompt(vocabulary)))[:, None]
-    logits, state, _ = model.trace(given, model.initial_state(1))
-    generator = generator_for(device_of(model), seed)
     if prompt:
         yield from vocabulary.decode(given[:, 0].numpy())
-    for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length):
+    for ids in islice(go_on(model, given, Strategy(temperature), seed), length):
         yield vocabulary.decode(ids.numpy())
 
 

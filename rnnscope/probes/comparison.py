@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnscope.corpus import Vocabulary
+from rnnscope.generating import Stepper, Strategy, free_run, probability_of, uniforms
 from rnnscope.model import CharRNN
-from rnnscope.probes.sampling import device_of, free_run, generator_for
+from rnnscope.probes.sampling import device_of
 from rnnscope.recording.events import Comparison
 
 PREFIX = 64
@@ -54,7 +55,6 @@ def measure(
     """
     started = time.perf_counter()
     device = device_of(model)
-    generator = generator_for(device, seed)
     places = np.random.default_rng(seed)
     was_training = model.training
     model.eval()
@@ -72,8 +72,8 @@ def measure(
     unrelated = relative_distance(hidden[prefix:, 1:], hidden[prefix:, 1:].roll(1, dims=1))
 
     _, state, _ = model.trace(ids[:prefix, :1], model.initial_state(1))
-    steps = list(islice(free_run(model, logits[prefix - 1, :1], state, temperature, generator), length))
-    written = torch.stack([drawn for drawn, _ in steps])
+    going = free_run(Stepper(model), logits[prefix - 1, :1], state, Strategy(temperature), uniforms(seed, 1, device))
+    written, before = (torch.stack(part) for part in zip(*islice(going, length), strict=True))
     _, _, layers = model.trace(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
     distance = relative_distance(forced, _hidden(layers)[prefix:, 0])
     model.train(was_training)
@@ -84,7 +84,7 @@ def measure(
         temperature=temperature,
         probability=log_p.exp().cpu().numpy(),
         nll=-log_p.cpu().numpy(),
-        free_probability=torch.cat([p for _, p in steps]).cpu().numpy(),
+        free_probability=probability_of(written, before)[:, 0].cpu().numpy(),
         distance=distance.cpu().numpy(),
         reference=float(unrelated.mean()),
         seconds=time.perf_counter() - started,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rnnscope.corpus import Vocabulary
 from rnnscope.corpus.text import Block, file_source, unreadable
 from rnnscope.errors import UserError
-from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
+from rnnscope.generating import Strategy, go_on
+from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.requests import Request
 
@@ -72,13 +73,11 @@ def _prompt(subject: Subject, prompt: str) -> Text:
 def _generated(subject: Subject, request: Request) -> Text:
     vocabulary, model = subject.corpus.vocabulary, subject.model
     given, _, count = _prompt(subject, request.prompt or default_prompt(vocabulary))
-    device = device_of(model)
-    logits, state, _ = model.trace(torch.from_numpy(given).to(device)[:, None], model.initial_state(1))
     drawn = []
-    generator = generator_for(device, request.seed)
-    for n, (ids, _) in enumerate(
-        islice(free_run(model, logits[-1], state, request.temperature, generator), request.length)
-    ):
+    going = go_on(
+        model, torch.from_numpy(given).to(device_of(model))[:, None], Strategy(request.temperature), request.seed
+    )
+    for n, ids in enumerate(islice(going, request.length)):
         drawn.append(ids)
         if n % OFTEN == 0:
             subject.report(0.0, "writing the text")

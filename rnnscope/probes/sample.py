@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from rnnscope.corpus import Vocabulary
+from rnnscope.generating import Strategy, go_on
 from rnnscope.model import CharRNN
-from rnnscope.probes.sampling import default_prompt, device_of, free_run, generator_for
+from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.recording.events import Sample
 from rnnscope.registry import CELLS
 
@@ -29,13 +30,11 @@ def measure(
     """
     started = time.perf_counter()
     device = device_of(model)
-    generator = generator_for(device, seed)
     was_training = model.training
     model.eval()
     start = prompt or default_prompt(vocabulary)
     given = torch.from_numpy(vocabulary.encode(start)).to(device)[:, None]
-    logits, state, _ = model.trace(given, model.initial_state(1))
-    drawn = [ids for ids, _ in islice(free_run(model, logits[-1], state, temperature, generator), length)]
+    drawn = list(islice(go_on(model, given, Strategy(temperature), seed), length))
     ids = torch.cat([given, torch.stack(drawn)]) if drawn else given
     logits, _, layers = model.trace(ids, model.initial_state(1))
     before = torch.log_softmax(logits[:-1, 0].float(), -1).gather(1, ids[1:])[:, 0].exp()
