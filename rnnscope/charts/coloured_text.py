@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnscope.charts.heatmap import legend
 from rnnscope.charts.palette import LEVELS, Palette, Ramp, blend, ramp_colours, ramp_levels, readable_on
-from rnnscope.charts.spans import PLAIN, Row, Style, fit_rows, join
+from rnnscope.charts.spans import PLAIN, Row, Style, fit, fit_rows, join
 from rnnscope.charts.text import NEWLINE_MARK, Placed, wrap
 
 _MISSING = LEVELS + 1  # the level of a character that has no value; LEVELS is the bad one
@@ -70,6 +71,25 @@ def coloured_text(
                 pieces.append((shown, style))
         rows.append(join(pieces))
     return fit_rows(rows, width, height)
+
+
+def text_legend(
+    low: float, high: float, width: int, ramp: Ramp = "diverging", *, palette: Palette, mono: bool = False, label: str
+) -> Row:  # fmt: skip
+    """Return in exactly `width` cells what the colours of a text mean: a bar, without colour a sample of each style.
+
+    A sample is the upper end of the values that look like it.
+    """
+    if not mono:
+        return legend(low, high, width, ramp, palette=palette, label=label)
+    levels = _mono_styles(ramp)[:LEVELS]
+    firsts = [i for i in range(LEVELS) if i == LEVELS - 1 or levels[i + 1] != levels[i]]
+    samples = [(f"≤{low + (high - low) * (i + 0.5) / (LEVELS - 1):.2g}", levels[i]) for i in firsts[:-1]]
+    samples.append(("more", levels[-1]))
+    pieces = [(f"{label}: " if width > 40 else f"{label.split(',')[0].split()[-1]}: ", PLAIN)]
+    for text, style in samples:
+        pieces += [(text, style), (" ", PLAIN)]
+    return fit(join(pieces), width)
 
 
 def value_levels(values: ArrayLike, count: int, low: float, high: float, nan_is_missing: bool) -> list[int]:

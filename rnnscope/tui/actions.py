@@ -287,5 +287,8 @@ def in_groups(groups: Iterable[Group]) -> tuple[Action, ...]:
 
 
 def needs_worker(call: str) -> bool:
-    """Whether an action does something only while a worker is there to take commands."""
-    return call.startswith(("screen.command(", "screen.ask(", "screen.measure", "screen.another_seed"))
+    """Whether an action does something only while a worker is there to take commands.
+
+    Measurements, and breaking them off, are also for an inspector, which is started when it is needed.
+    """
+    return call.startswith("screen.command(") and call != COMMAND.format("cancel")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from rnnscope.charts.coloured_text import coloured_text, visible_lines
-from rnnscope.charts.palette import DARK, LEVELS, contrast, ramp_colours
-from rnnscope.charts.spans import Row, Style, plain
+from rnnscope.charts.coloured_text import coloured_text, text_legend, visible_lines
+from rnnscope.charts.palette import DARK, LEVELS, Ramp, contrast, ramp_colours
+from rnnscope.charts.spans import Row, Style, plain, width
 
 RAMP = ramp_colours(DARK, "diverging")
 
@@ -123,3 +123,19 @@ def test_nothing_raises_and_the_size_is_exact(
     )  # fmt: skip
     assert len(rows) == max(height, 0)
     assert all(cell_len("".join(span.text for span in row)) == max(width, 0) for row in rows)
+
+
+@pytest.mark.parametrize("ramp", ["sequential", "diverging"])
+def test_without_colour_the_legend_shows_each_style_and_where_it_ends(ramp: Ramp) -> None:
+    row = text_legend(0.0, 1.0, 60, ramp, palette=DARK, mono=True, label="probability p")
+    assert width(row) == 60
+    found = {span.text.strip(): span.style for span in row}
+    samples = {text: style for text, style in found.items() if text.startswith("≤") or text == "more"}
+    for text, style in samples.items():
+        value = 0.99 if text == "more" else float(text[1:]) - 0.02
+        (drawn,) = coloured_text("x", [value], 1, 1, 0.0, 1.0, ramp, palette=DARK, mono=True)
+        assert drawn[0].style == style
+    assert len(samples) == (4 if ramp == "sequential" else 5)
+    coloured = text_legend(0.0, 1.0, 30, ramp, palette=DARK, label="p")
+    assert width(coloured) == 30
+    assert "▌" in plain([coloured])

@@ -21,6 +21,21 @@ class AskedPanel(Panel):
     """
 
     key: ClassVar[str] = ""
+    _asks = False  # it says what to press, which depends on the focus
+
+    def on_focus(self) -> None:
+        """Redraw the frame, and what to press."""
+        self._ask_again()
+        super().on_focus()
+
+    def on_blur(self) -> None:
+        """Redraw the frame, and what to press."""
+        self._ask_again()
+        super().on_blur()
+
+    def _ask_again(self) -> None:
+        if self._asks:
+            self._asks, self._painted = False, None
 
     def note(self, width: int) -> Row:
         """Return how it stands, for the lower edge."""
@@ -42,7 +57,10 @@ class AskedPanel(Panel):
             rows = [_middle((Span(text, Style(fg=palette.foreground)),), width), _middle(bar, width)]
             return [()] * ((height - 2) // 2) + rows
         lines = [(line, Style(fg=palette.bad, bold=True)) for line in paragraph(now.ways[0], width)] if now.bad else []
-        ask = longest(width, f"press {self.key}: {what}", f"{self.key}: {what}")
+        self._asks = True
+        here = (f"press {self.key}: {what}", f"{self.key}: {what}")
+        there = (f"click here and press {self.key}: {what}", f"click, {self.key}: {what}", here[1])
+        ask = longest(width, *(here if self.has_focus else there))
         lines.append((ask, Style(fg=palette.faint)))
         made = [_middle((Span(text, style),), width) for text, style in lines]
         return [()] * max((height - len(made)) // 2, 0) + made

@@ -35,8 +35,8 @@ class Footer:
     """What the line is made from.
 
     groups: the actions of the screen; panel: chips of the panel that has the focus; working: a worker takes commands;
-    screens: (key, name) of all screens, at: the name of this one. page: chips that come before all others, where the
-    panels are leafed through.
+    screens: (key, name) of all screens, at: the name of this one. page: chips that come before all others:
+    where there are panels that are not seen, those that lead to them.
     """
 
     groups: tuple[Group, ...] = ()
@@ -71,7 +71,8 @@ def chosen(footer: Footer, room: int) -> list[Chip]:
     for keys, word in (*footer.page, *FIRST, *footer.panel, *LATER):
         if keys in taken or not all(key in known for key in keys):
             continue
-        if (keys, word) not in footer.panel and not set(OF_PANELS.get(keys, footer.groups)) & set(footer.groups):
+        own = (keys, word) in (*footer.page, *footer.panel)
+        if not own and not set(OF_PANELS.get(keys, footer.groups)) & set(footer.groups):
             continue
         if not footer.working and (keys[0] in ONLY_WHILE_TRAINING or any(needs_worker(known[key]) for key in keys)):
             continue

@@ -17,6 +17,7 @@ from rnnscope.recording.events import FINISHED, Gradients, Intervention, Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.app import ScopeApp
 from rnnscope.tui.screens.gradients import GradientsScreen
+from rnnscope.tui.screens.table import SCREENS
 from rnnscope.tui.widgets.panel import Panel
 from tests.fakes import TEXT, fake_config, fake_gradients, make_fake_run
 from tests.lab_fakes import fake_incident
@@ -58,7 +59,8 @@ def done(writer: Writer, step: int, command: Command) -> None:
 
 @asynccontextmanager
 async def lab_opened(folder: Path, size: tuple[int, int] = (120, 40), **options: Any) -> AsyncIterator[Pilot[int]]:
-    """Open the app on `folder` and go to the lab."""
+    """Open the app on `folder` and go to the lab; the last line names no later screens."""
+    options.setdefault("screens", SCREENS[:2])
     async with opened(folder, size, **options) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: pilot.app.screen is lab(pilot) and lab(pilot).panels["through"].size.width)
