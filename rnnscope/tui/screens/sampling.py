@@ -102,7 +102,8 @@ class SamplingScreen(LabScreen):
         if name == "curves":
             return (event, loss, when, view.curve, view.at, waits)
         if name == "decoding":
-            return (event, when, view.back, waits)
+            growing = int(standing(shown, PROBES[name]).share is not None)
+            return (event, when, view.back, growing, waits)
         if name == "ngram":
             return (event, loss, waits)
         return (event, when, waits)

@@ -83,13 +83,13 @@ def column_widths(width: int, count: int) -> list[int]:
     return [room // count + (i < room % count) for i in range(count)]
 
 
-def lines_of(event: Decoding, column: int, width: int) -> list[list[Placed]]:
+def lines_of(event: Decoding, column: int, width: int, growing: bool = False) -> list[list[Placed]]:
     """Return the wrapped lines of a column, prompt first, with the sign of growth at their end."""
-    return wrap(event.prompt + event.texts[column] + ("" if event.done else END), width)
+    return wrap(event.prompt + event.texts[column] + (END if growing and not event.done else ""), width)
 
 
 class DecodingPanel(AskedPanel):
-    """Shows (Decoding | None, When, lines scrolled back, Standing | None)."""
+    """Shows (Decoding | None, When, lines scrolled back, whether it is still being written, Standing | None)."""
 
     heading, key = "decoding", "M"
     chips = ((("M",), "measure"), (("/",), "prompt"), (("G",), "another seed"), (("D",), "temperatures"),
@@ -111,13 +111,13 @@ class DecodingPanel(AskedPanel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the columns and their figures."""
-        event, when, back, standing = self.inputs or (None, When(0), 0, None)
+        event, when, back, growing, standing = self.inputs or (None, When(0), 0, 0, None)
         if not isinstance(event, Decoding) or not event.texts:
             said = "write on in four ways, side by side"
             return Painted(self.asking(standing, said, width, height), self.title("four temperatures"))
         back = back if isinstance(back, int) else 0
         sizes, rows = column_widths(width, len(event.texts)), self._text_rows(event, width, height)
-        columns = [self._column(event, c, size, rows, back) for c, size in enumerate(sizes)]
+        columns = [self._column(event, c, size, rows, back, bool(growing)) for c, size in enumerate(sizes)]
         separator = Span("│", Style(fg=self.look.palette.faint))
         made: list[Row] = []
         for parts in zip_longest(*columns, fillvalue=()):
@@ -129,7 +129,8 @@ class DecodingPanel(AskedPanel):
             made += self._table(event, width)
         if height >= 12:
             made.append(self._legend(width))
-        return self._titled(made, event, when if isinstance(when, When) else When(0), width)
+        unfinished = "" if event.done else " · being written" if growing else " · broken off"
+        return self._titled(made, event, unfinished, when if isinstance(when, When) else When(0), width)
 
     def _text_rows(self, event: Decoding, width: int, height: int) -> int:
         """Return how many rows of text there is room for."""
@@ -145,12 +146,12 @@ class DecodingPanel(AskedPanel):
         longest = max(len(lines_of(event, c, size)) for c, size in enumerate(column_widths(width, len(event.texts))))
         return max(longest - self._text_rows(event, width, height), 0)
 
-    def _column(self, event: Decoding, column: int, width: int, rows: int, back: int) -> list[Row]:
+    def _column(self, event: Decoding, column: int, width: int, rows: int, back: int, growing: bool) -> list[Row]:
         """Return one column: its name, the end of its text, and where there is room its figures."""
         palette = self.look.palette
         copy = event.copies[column] if event.done and column < len(event.copies) else ""
         kind, style = kinds(event.prompt, event.texts[column], copy), styles(palette, self.look.mono)
-        lines = lines_of(event, column, width)
+        lines = lines_of(event, column, width, growing)
         stop = max(len(lines) - back, min(rows, len(lines)))
         drawn = [
             join((p.shown, style[kind[p.at]] if p.at < len(kind) else Style(fg=palette.accent)) for p in line)
@@ -193,12 +194,16 @@ class DecodingPanel(AskedPanel):
             f"{signs[2]}: copied from training text", f"{signs[2]}: copied",
         )  # fmt: skip
 
-    def _titled(self, rows: list[Row], event: Decoding, when: When, width: int) -> Painted:
-        growing = "" if event.done else " · being written"
+    def _titled(self, rows: list[Row], event: Decoding, unfinished: str, when: When, width: int) -> Painted:
         prompt = shorten(printable(event.prompt), max(width // 4, 8))
         room = width - len(self.heading) - len(f"step {when.step:,}") - 10
         title = self.title(
-            longest(room, f"after ‘{prompt}’ · seed {event.seed}{growing}", f"seed {event.seed}{growing}", growing[3:])
+            longest(
+                room,
+                f"after ‘{prompt}’ · seed {event.seed}{unfinished}",
+                f"seed {event.seed}{unfinished}",
+                unfinished[3:],
+            )
         )
         return Painted(rows, title, self.age(when, title, width))
 

@@ -73,7 +73,7 @@ class NgramPanel(AskedPanel):
     details = (
         "Both are measured on the run's own split. The nats of the unsmoothed models are those of the characters that "
         "they give any probability; the share that they do not is beside them, and has to be kept in mind: a low "
-        "figure over half of the text is no victory. What two of them write is drawn from the unsmoothed counts, as "
+        "figure over half of the text is no victory. What some of them write is drawn from their own probabilities, as "
         "in the classic demonstration of order 4 and 10: long contexts copy the text. The figures depend on the text "
         "alone, not on the network, so that measuring once is enough; after that the same lines are on the loss chart."
     )
