@@ -134,6 +134,11 @@ class SamplingScreen(LabScreen):
         self.view = replace(self.view, at=at)
         self.distribute()
 
+    def action_curve(self, name: str) -> None:
+        """Draw curve `name` large."""
+        self.view = replace(self.view, curve=name)
+        self.distribute()
+
     def action_measure(self, panel: str) -> None:
         """Ask for the measurement of a panel ("" the one that has the focus)."""
         self._ask_for(panel or self.large or self.focused_panel() or TOGETHER[0])

@@ -173,6 +173,16 @@ async def test_colours_and_curves_are_chosen(finished: Path) -> None:
         assert "can a linear probe tell" in pane_text(pilot, "curves")
 
 
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_a_click_makes_a_curve_large(finished: Path, size: tuple[int, int]) -> None:
+    async with lab_opened(finished, size) as pilot:
+        for name, said in (("probe AUC", "tell forced from free|probe: forced or free"), ("loss", "under teacher")):
+            lines = pane_text(pilot, "curves").split("\n")
+            y = next(i for i, line in enumerate(lines) if i > 3 and name in line)
+            await pilot.click("#curves", offset=(lines[y].index(name) + 2, y))
+            await until(pilot, lambda said=said: re.search(said, pane_text(pilot, "curves").split("\n")[1]))
+
+
 async def test_the_columns_scroll(finished: Path) -> None:
     async with lab_opened(finished, (80, 24)) as pilot:
         await pilot.press("g")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from textual import events
+from textual.geometry import Region
 
 from rnnscope.charts.axes import Axes
 from rnnscope.charts.bars import sparkline
@@ -84,6 +86,7 @@ class CurvesPanel(AskedPanel):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._scales: dict[str, tuple[float, float]] = {}  # as far as they have grown
+        self._places: list[tuple[Region, str]] = []  # where the small ones are, in cells of the inside
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw one curve large, the others small."""
@@ -94,7 +97,7 @@ class CurvesPanel(AskedPanel):
         measured = when if isinstance(when, When) else When(0)
         at = at if isinstance(at, int) else 0
         chosen = str(name) if name in curves else next(iter(curves))
-        curve, others = curves[chosen], [one for key, one in curves.items() if key != chosen]
+        curve, others = curves[chosen], {key: one for key, one in curves.items() if key != chosen}
         faint = Style(fg=self.look.palette.faint)
         rows: list[Row] = [caption(width, faint, *curve.says)]
         below = self._below(others, width, height - 1)
@@ -102,6 +105,7 @@ class CurvesPanel(AskedPanel):
         if room >= 8:
             rows.append((Span(shorten(at_words(curve, at), width), Style(fg=self.look.palette.accent, bold=True)),))
         rows += self._chart(curve, width, height - len(below) - len(rows), at)
+        self._places = [(place.translate((0, height - len(below))), key) for place, key in self._places]
         return Painted([*rows, *below], *self._titles(event, curve, measured, width))
 
     def _titles(self, event: object, curve: Curve, when: When, width: int) -> tuple[Row, Row]:
@@ -156,8 +160,9 @@ class CurvesPanel(AskedPanel):
         room = width - 3 - sum(len(drawn.name) + 4 for drawn in curve.lines if len(curve.lines) > 1)
         return longest(room, what + "".join(lines), curve.name + "".join(lines), what, curve.name)
 
-    def _below(self, others: list[Curve], width: int, height: int) -> list[Row]:
+    def _below(self, others: dict[str, Curve], width: int, height: int) -> list[Row]:
         """Return the other curves: small charts where there is room for them, else a little line each."""
+        self._places = []
         if not others:
             return []
         across = min(max(width // (SMALL[0] + 1), 1), 2 if len(others) == 4 else 3, len(others))
@@ -166,12 +171,16 @@ class CurvesPanel(AskedPanel):
         if across >= 2 and tall >= SMALL[1]:
             return self._charts(others, width, across, min(tall, 12))
         count = min(len(others), max(height - LARGE, 0))
-        return [self._little(curve, width) for curve in others[:count]]
+        self._places = [(Region(0, y, width, 1), key) for y, key in enumerate(list(others)[:count])]
+        return [self._little(curve, width) for curve in list(others.values())[:count]]
 
-    def _charts(self, others: list[Curve], width: int, across: int, tall: int) -> list[Row]:
+    def _charts(self, others: dict[str, Curve], width: int, across: int, tall: int) -> list[Row]:
         rows: list[Row] = []
-        for first in range(0, len(others), across):
-            charts = [self._chart(curve, width // across, tall) for curve in others[first : first + across]]
+        names, wide = list(others), width // across
+        for i, key in enumerate(names):
+            self._places.append((Region(i % across * wide, i // across * tall, wide, tall), key))
+        for first in range(0, len(names), across):
+            charts = [self._chart(others[key], wide, tall) for key in names[first : first + across]]
             rows += [fit(tuple(span for row in line for span in row), width) for line in zip(*charts, strict=True)]
         return rows
 
@@ -186,3 +195,12 @@ class CurvesPanel(AskedPanel):
         )  # fmt: skip
         name = Span(crop(printable(curve.name), NAME), Style(fg=palette.faint))
         return fit((name, *line, Span(" "), Span(words, Style(fg=palette.foreground))), width)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Draw the curve large that was clicked."""
+        key = next((key for place, key in self._places if place.contains(event.x - 1, event.y - 1)), "")
+        if event.chain == 1 and key:
+            event.stop()
+            await self.run_action(f"screen.curve('{key}')")
+        else:
+            await super().on_click(event)
