@@ -2,7 +2,8 @@
 
 A run at the defaults (built-in text, default cadences and budget) trains in this process, in a temporary folder. Its
 own account is then read: how often each probe was taken, what one takes, its share of the time, and the largest share
-that all of them together had in any 30 s after the first, which holds the first measurements.
+that all of them together, the black box's snapshots included, had in any 30 s after the first, which holds the first
+measurements.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rnnscope.probes.schedule import WINDOW
 from rnnscope.recording import events as e
 from rnnscope.recording.writer import StepRow, Writer
 from rnnscope.registry import PROBES
+from rnnscope.training.blackbox import EVERY
 from rnnscope.worker import Session
 
 LEAST = 2.5 * WINDOW
@@ -68,7 +70,8 @@ def measure(seconds: float, config: Config | None = None) -> tuple[list[Cost], d
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "run"
         Writer.create(folder, config, {}).close()
-        if Session(folder, observer=account).run() != EXIT_OK or account.last is None:
+        session = Session(folder, observer=account)
+        if session.run() != EXIT_OK or account.last is None:
             return [], {}
     whole = account.last.seconds
     costs = [
@@ -84,6 +87,7 @@ def measure(seconds: float, config: Config | None = None) -> tuple[list[Cost], d
         "budget": config.probes.probe_budget,
         "largest_share_of_30_s": max(later) if later else None,
         "share_with_the_first": sum(cost.share for cost in costs),
+        "share_of_snapshots": session.measuring.schedule.booked / whole,
         "chars_per_s": account.last.chars / whole,
     }
     return costs, figures
@@ -100,6 +104,7 @@ def main(as_json: bool, seconds: float) -> int:
     print(f"{'probe':12}{'every':>7}{'taken':>7}{'ms':>8}{'share':>8}")
     for cost in costs:
         print(f"{cost.name:12}{cost.every:7,}{cost.taken:7}{cost.seconds * 1e3:8.0f}{cost.share:8.2%}")
+    print(f"{'snapshots':12}{EVERY:7}{'':15}{figures['share_of_snapshots']:8.2%}")
     largest = figures["largest_share_of_30_s"]
     print(f"largest share of 30 s after the first {'-' if largest is None else f'{largest:.2%}'}", end="")
     print(f", budget {figures['budget']:.0%}; {figures['chars_per_s']:,.0f} characters a second")

@@ -174,7 +174,7 @@ class ProbeConfig:
     """Sampling temperature."""
 
     probe_budget: float = 0.05
-    """Largest share of training time the probes may take; a due probe that would exceed it waits."""
+    """Largest share of training time that probes and snapshots may take; a due probe that would exceed it waits."""
 
     recording_budget: float = 200.0
     """Largest growth of the recording in MB an hour; above it only the newest arrays are kept."""

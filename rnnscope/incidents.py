@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from rnnscope.probes import incident
@@ -28,11 +29,19 @@ class Incidents:
 
     def before_update(self) -> None:
         """Call before the window is drawn."""
-        self.box.watch()
+        began = time.perf_counter()
+        if self.box.watch():
+            self._book(began)
 
     def changed(self) -> None:
         """Somebody changed how the next update is made."""
+        began = time.perf_counter()
         self.box.mark()
+        self._book(began)
+
+    def _book(self, began: float) -> None:
+        """Have a snapshot accounted for with the probes: it takes time from training just as they do."""
+        self._session.measuring.schedule.book(time.perf_counter() - began, self._session.clock.seconds)
 
     def after_update(self, update: Update, window: Window) -> bool:
         """Record what broke this update, if anything did; return whether training was frozen (the run asks for it)."""

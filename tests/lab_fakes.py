@@ -85,5 +85,6 @@ def fake_incident(config: Config, text: str) -> Incident:
     return Incident(
         reason="inf", phase="backward", quantity="dL/dh", value="inf", layer=0, t=3, parameter="", row=2,
         text=(text * (T // len(text) + 1))[:T], total=total, loss=3.2, grad_norm=float("inf"), rewind_to=192,
-        again_from=250, explanation="the gradient grew by 1.4 each step back in time until float32 had no number for it",
+        again_from=250,
+        explanation="the gradient grew by 1.4 each step back in time until float32 had no number for it",
     )  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +24,7 @@ def test_every_probe_is_in_the_account() -> None:
     assert 0 < gradients.seconds < 5
     assert figures["share_with_the_first"] == pytest.approx(sum(cost.share for cost in costs))
     assert figures["chars_per_s"] > 0
+    assert 0 < figures["share_of_snapshots"] < 0.5
 
 
 def test_the_first_thirty_seconds_do_not_count(
@@ -36,9 +39,15 @@ def test_the_first_thirty_seconds_do_not_count(
         def __init__(self, folder: object, observer: bench_probes.Account) -> None:
             observer.last, observer.shares = account.last, account.shares
 
+            self.measuring = SimpleNamespace(schedule=SimpleNamespace(booked=0.7))
+
         def run(self) -> int:
             return 0
 
     monkeypatch.setattr(bench_probes, "Session", Told)
     assert bench_probes.main(as_json=True, seconds=1.0) == 0
-    assert json.loads(capsys.readouterr().out)["largest_share_of_30_s"] == 0.04
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["largest_share_of_30_s"] == 0.04
+    assert figures["share_of_snapshots"] == pytest.approx(0.01)
+    assert bench_probes.main(as_json=False, seconds=1.0) == 0
+    assert re.search(r"^snapshots +64 +1.00%$", capsys.readouterr().out, re.MULTILINE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +239,16 @@ def test_a_spike_right_after_a_change_by_hand_is_looked_into_with_the_changed_we
     logits, _ = trainer.model(window.x, window.state)
     loss = torch.nn.functional.cross_entropy(logits.detach().flatten(0, 1), window.y.flatten())
     assert float(loss) == pytest.approx(found.loss, rel=1e-5)
+
+
+def test_snapshots_are_in_the_account_of_the_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one, whether taken every 64 updates or at a change, with the time it took; the share shown holds them."""
+    ticks = itertools.count(step=50.0)  # seconds between any two looks at the clock
+    monkeypatch.setattr("rnnscope.incidents.time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    settings = config(training={"steps": 70, "validate_every": 0}, run={"checkpoint_every": 0})
+    told = scaled(tmp_path / "run", settings, 12, 1.0)
+    assert told.session.measuring.schedule.booked == 2 * 50.0
+    assert told.of(e.Cost)[-1].probes == 1.0
 
 
 def test_what_is_looked_into_leaves_training_as_it_was(tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ class Spent:
 
 @dataclass
 class _Queue:
-    """Probes that share a part of the budget. limit: seconds in any 30 s."""
+    """Probes that share a part of the budget."""
 
     names: list[str]  # those that are on
-    limit: float
+    part: float
     pause_until: float
     charged: Spent
     waiting: set[str] = field(default_factory=set)
@@ -86,6 +86,9 @@ class Schedule:
     where that was never measured before). The 30 s with the early first ones hold those too: where they are short
     (0.2 s in all, at the defaults on two warm cores) the rest after them keeps these within the budget as well.
 
+    What must be done whatever it takes (`book`) leaves the probes the rest of the budget: every queue's part is one of
+    what the last 30 s of it, and one more, leave.
+
     What a person asks for is shown in the share but not charged. What is taken depends on the clock, what an update
     does never: measuring does not alter training. Every `now` is active training time in seconds, never decreasing.
 
@@ -100,17 +103,16 @@ class Schedule:
         self, cadences: dict[str, int], budget: float, early: Collection[str] = frozenset(), began: float = 0.0
     ) -> None:
         self.cadences, self.budget = cadences, budget
-        self.skipped = 0
+        self.skipped, self.booked = 0, 0.0
         on = [name for name, every in cadences.items() if every > 0]
         self.at_once = [name for name in on if name in early]
         late = [name for name in on if name not in early]
         part = EARLY_PART if self.at_once and late else 1.0
-        self._room = budget * WINDOW
-        self._early = _Queue(self.at_once, part * self._room, began, Spent(began), set(self.at_once))
-        self._late = _Queue(late, (1 - part if self.at_once else 1.0) * self._room, began, Spent(began))
+        self._early = _Queue(self.at_once, part, began, Spent(began), set(self.at_once))
+        self._late = _Queue(late, 1 - part if self.at_once else 1.0, began, Spent(began))
         self._first = set(self.at_once)  # those not taken yet
         self._first_seconds = 0.0
-        self._all = Spent(began)
+        self._all, self._booked, self._booked_last = Spent(began), Spent(began), 0.0
         self._costs: dict[str, deque[float]] = {name: deque(maxlen=REMEMBERED) for name in cadences}
 
     def due(self, step: int, now: float) -> list[str]:
@@ -136,14 +138,26 @@ class Schedule:
 
     def _fits(self, name: str, queue: _Queue, other: _Queue, now: float) -> bool:
         """Whether the 30 s up to the end of `name` hold no more than they may, if it is taken now."""
-        cost = self.cost(name) or 0.0
+        cost, room = self.cost(name) or 0.0, self._room(now)
+        limit, others_limit = queue.part * room, other.part * room
         spent, others = queue.charged.seconds(now), other.charged.seconds(now)
-        if cost > queue.limit:
-            return spent == 0 and (others == 0 or others + cost <= self._room)
+        if cost > limit:
+            return spent == 0 and (others == 0 or others + cost <= room)
         head = other.head()
         dear = 0.0 if head is None else self.cost(head) or 0.0
-        limit = min(queue.limit, self._room - dear) if dear > other.limit else queue.limit
-        return spent + cost <= limit and spent + others + cost <= self._room
+        limit = min(limit, room - dear) if dear > others_limit else limit
+        return spent + cost <= limit and spent + others + cost <= room
+
+    def _room(self, now: float) -> float:
+        """Return the seconds of any 30 s that are for probes."""
+        return self.budget * WINDOW - self._booked.seconds(now) - self._booked_last
+
+    def book(self, seconds: float, now: float) -> None:
+        """Book so many seconds, ended `now`, of something that cannot be put off."""
+        self._booked.add(now, seconds)
+        self._all.add(now, seconds)
+        self._booked_last = seconds
+        self.booked += seconds
 
     def took(self, name: str, seconds: float, now: float, asked: bool = False) -> None:
         """Book a measurement of so many seconds that ended `now`. asked: by a person, or by the run's end."""
@@ -159,8 +173,9 @@ class Schedule:
         else:
             queue.charged.add(now, seconds)
             queue.used[name] = queue.seconds(name) + seconds
-        if queue.limit > 0:
-            rest = (self._first_seconds if first else seconds) * WINDOW / (PACE * queue.limit)
+        if self.budget > 0:
+            limit = max(queue.part * self._room(now), 1e-9)
+            rest = (self._first_seconds if first else seconds) * WINDOW / (PACE * limit)
             queue.pause_until = now + min(rest, LONGEST_PAUSE)
 
     def took_asked(self, seconds: float, now: float) -> None:

@@ -145,7 +145,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Cost:
-    """Share of the last seconds of training time that each kind of measuring took (validation apart)."""
+    """Share of the last seconds of training time that each kind of measuring took (validation apart).
+
+    probes: the black box's snapshots included.
+    """
 
     kind: ClassVar[str] = "cost"
     probes: float

@@ -18,14 +18,27 @@ Taken = list[tuple[str, float, float]]  # name, begin, end
 
 
 def simulate(
-    schedule: Schedule, costs: dict[str, float], step_seconds: float, until: float, cold: dict[str, float] | None = None
+    schedule: Schedule,
+    costs: dict[str, float],
+    step_seconds: float,
+    until: float,
+    cold: dict[str, float] | None = None,
+    *,
+    booked: float = 0.0,
 ) -> Taken:
-    """Run a schedule against a made-up clock, each measurement at its cost (the first at `cold`); return them all."""
+    """Run a schedule against a made-up clock, each measurement at its cost (the first at `cold`); return them all.
+
+    booked: seconds that every 64th step takes of the account, and are returned as "booked".
+    """
     taken: Taken = []
     now, step = 0.0, 0
     first = dict(cold or {})
     while now < until:
         step += 1
+        if booked and step % 64 == 1:
+            now += booked
+            schedule.book(booked, now)
+            taken.append(("booked", now - booked, now))
         for name in schedule.due(step, now):
             begun = now
             now += first.pop(name, costs[name])
@@ -73,6 +86,28 @@ def test_no_30_seconds_hold_more_than_the_budget(
     cold = {name: cost * slow for name, (cost, _, _, slow) in rows.items()}
     taken = simulate(schedule, costs, step_seconds, 120.0, cold)
     assert largest_window(taken) <= ROOM + 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    costs=st.lists(st.floats(1e-3, 0.2), min_size=1, max_size=5),
+    step_seconds=st.floats(0.02, 0.5),
+    share=st.floats(0.0, 0.015),
+)
+def test_what_is_booked_leaves_the_rest_of_the_budget(costs: list[float], step_seconds: float, share: float) -> None:
+    """Snapshots of the black box (1% is much): no 30 s hold more than the budget of them and of probes together."""
+    names = [f"probe{i}" for i in range(len(costs))]
+    schedule = Schedule(dict.fromkeys(names, 3), BUDGET, frozenset(names[::2]))
+    booked = share * 64 * step_seconds
+    taken = simulate(schedule, dict(zip(names, costs, strict=True)), step_seconds, 150.0, booked=booked)
+    late = [one for one in taken if one[1] > WINDOW]
+    for start in (begin for _, begin, _ in late):
+        inside = [min(end, start + WINDOW) - begin for _, begin, end in late if start <= begin < start + WINDOW]
+        assert sum(inside) <= ROOM + 1e-9
+    if booked:
+        at = taken[-1][2]
+        sums = sum(end - begin for _, begin, end in taken if end > at - WINDOW)
+        assert schedule.share(at) == pytest.approx(sums / WINDOW, rel=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
