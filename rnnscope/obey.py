@@ -6,8 +6,8 @@ A new command is a dataclass in `recording/commands.py`, a function here and a l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rnnscope import forking
 from rnnscope.errors import RunFailed, UserError
@@ -17,6 +17,7 @@ from rnnscope.saved import resumable_steps, weights_name
 from rnnscope.spawning import spawn_worker
 
 if TYPE_CHECKING:
+    from rnnscope.asking import Asking
     from rnnscope.worker import Session
 
 
@@ -24,9 +25,17 @@ class Refused(Exception):
     """The command is not carried out; the message says why, for the person who sent it."""
 
 
-def obey(session: Session, command: c.Command) -> tuple[bool, str]:
-    """Carry out one command; return whether it was done, and why not."""
-    handler = HANDLERS.get(type(command))
+class Measures(Protocol):
+    """A session that takes the probes somebody asks for: the worker's, or an inspector."""
+
+    asking: Asking
+
+
+def obey(
+    session: Any, command: c.Command, handlers: Mapping[type, Callable[[Any, Any], None]] | None = None
+) -> tuple[bool, str]:
+    """Carry out one command by its handler (HANDLERS by default); return whether it was done, and why not."""
+    handler = (HANDLERS if handlers is None else handlers).get(type(command))
     if handler is None:
         return False, f"this worker knows no {command.kind!r} yet"
     try:
@@ -140,15 +149,13 @@ def fork(session: Session, command: c.Fork) -> None:
 
 def set_temperature(session: Session, command: c.SetTemperature) -> None:
     """Set the temperature, and show at once what it changes."""
-    if not (math.isfinite(command.temperature) and command.temperature >= 0):
-        raise Refused("the temperature must be zero or a positive number")
-    session.temperature = command.temperature
+    session.temperature = temperature_of(command)
     session.settings(command.kind)
     for name in ("sample", "comparison"):
         session.measuring.take(name, session.trainer.step, session.temperature, asked=True)
 
 
-def measure(session: Session, command: c.Measure) -> None:
+def measure(session: Measures, command: c.Measure) -> None:
     """Have a probe taken soon; one that was asked for before and still waits is forgotten."""
     try:
         session.asking.ask(command.probe, command.arguments)
@@ -156,7 +163,7 @@ def measure(session: Session, command: c.Measure) -> None:
         raise Refused(str(error)) from error
 
 
-def cancel(session: Session, command: c.Cancel) -> None:
+def cancel(session: Measures, command: c.Cancel) -> None:
     """Break off what is being measured, and forget what waits."""
     session.asking.cancel()
 
@@ -169,6 +176,13 @@ def save(session: Session, command: c.Save) -> None:
 def stop(session: Session, command: c.Stop) -> None:
     """End the run after the step just done."""
     session.stopping = e.STOPPED
+
+
+def temperature_of(command: c.SetTemperature) -> float:
+    """Return the temperature asked for. Raises Refused unless it can be one."""
+    if not (math.isfinite(command.temperature) and command.temperature >= 0):
+        raise Refused("the temperature must be zero or a positive number")
+    return command.temperature
 
 
 def positive(what: str, value: float) -> float:

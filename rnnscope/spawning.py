@@ -24,6 +24,30 @@ def own_python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-c", f"{first}\n{code}", str(package), *arguments]
 
 
+def spawn_inspector(
+    folder: Path, session: Path, checkpoint: int | None = None, device: str = "cpu"
+) -> subprocess.Popen[bytes]:
+    """Start an inspector of run `folder` (inspector.py) that records into `session`; its words go to a log beside that.
+
+    Raises:
+        RunFailed: it could not be started.
+    """
+    words = [str(folder), str(session), "--device", device]
+    words += [] if checkpoint is None else ["--checkpoint", str(checkpoint)]
+    command = own_python("from rnnscope.inspector import main; sys.exit(main(sys.argv[1:]))", *words)
+    try:
+        session.parent.mkdir(parents=True, exist_ok=True)
+        with inspector_log(session).open("wb") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    except OSError as error:
+        raise RunFailed(f"cannot start the inspector of {folder} ({error.filename}: {error.strerror})") from error
+
+
+def inspector_log(session: Path) -> Path:
+    """Return where the inspector that records into `session` puts its words."""
+    return session.with_name(f"{session.name}.log")
+
+
 def spawn_worker(folder: Path, first: Command | None = None) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own, so that it survives a closed terminal; its words go to worker.log.
 

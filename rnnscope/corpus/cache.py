@@ -11,17 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnscope.errors import UserError
+from rnnscope.folders import cache_folder
+
+__all__ = ["cache_folder", "new_entry", "writable", "write_text"]
 
 ABANDONED = 24 * 3600  # seconds after which an entry that was never finished is taken to be a killed process's
-
-
-def cache_folder(room: str = "") -> Path:
-    """Return $RNNSCOPE_CACHE, else $XDG_CACHE_HOME/rnnscope, else ~/.cache/rnnscope; `room` names a folder in it."""
-    if own := os.environ.get("RNNSCOPE_CACHE"):
-        return Path(own).expanduser() / room
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()  # a relative one is to be ignored
-    return base / "rnnscope" / room
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
 
 if TYPE_CHECKING:
     from rnnscope.tui.beside import Companions
+    from rnnscope.tui.inspection import Weights
     from rnnscope.tui.snapshot import Answered, Snapshot
     from rnnscope.tui.source import Source
 
@@ -63,10 +64,14 @@ class ScopeApp(App[int]):
         mono: bool | None = None,
         poll_seconds: float = POLL_SECONDS,
         beside: Iterable[Path] = (),
+        start: str = "",
+        weights: Weights | None = None,
         started_at: float | None = None,
     ) -> None:
         """`mono`: draw without relying on colour; None finds out from NO_COLOR and the terminal.
 
+        start: name of the screen that is shown first, the first of the table where there is no such screen.
+        weights: what an inspector looks at, see `inspection.Weights`.
         started_at: time.monotonic() when the command was given; `first_frame` is counted from there.
         """
         # Textual would turn colours into greys; NO_COLOR asks for none at all, and native colours give just that.
@@ -87,6 +92,7 @@ class ScopeApp(App[int]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rnnscope-reader")
         self._source: Source | None = None
         self._beside = tuple(beside)
+        self._start, self._weights = start, weights
         self._companions: Companions | None = None
         self._following: Worker[None] | None = None
         self._stopping = False
@@ -109,6 +115,8 @@ class ScopeApp(App[int]):
         self.theme_changed_signal.subscribe(self, lambda _: self._show_look())
         self._show_look()
         self.call_after_refresh(self._note_first_frame)
+        if self._start in self.screens:
+            self.action_show_screen(self._start)
         self._following = self.run_worker(self._follow(), exit_on_error=True)
 
     def _note_first_frame(self) -> None:
@@ -169,7 +177,7 @@ class ScopeApp(App[int]):
             from rnnscope.tui.beside import Companions
             from rnnscope.tui.source import Source
 
-            self._source = Source(self.folder, self._worker)
+            self._source = Source(self.folder, self._worker, self._weights)
             self._companions = Companions(self._beside)
         return self._source
 
@@ -289,15 +297,17 @@ def run(
     *,
     owns_worker: subprocess.Popen[bytes] | None = None,
     beside: Iterable[Path] = (),
+    start: str = "",
+    weights: Weights | None = None,
     started_at: float | None = None,
 ) -> int:
     """Show run `folder` until the person leaves; return the exit code.
 
-    beside: other runs, drawn in the same charts.
+    beside: other runs, drawn in the same charts. start, weights: see `ScopeApp`.
     owns_worker: the process just started to train it, None to watch. started_at: time.monotonic() at the start of
     the command, for measuring the time to the first frame.
     """
-    app = ScopeApp(folder, owns_worker, beside=beside, started_at=started_at)
+    app = ScopeApp(folder, owns_worker, beside=beside, start=start, weights=weights, started_at=started_at)
     try:
         code = app.run()
         if app.left_running:

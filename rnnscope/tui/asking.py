@@ -66,7 +66,7 @@ def standing(shown: Snapshot, probe: str) -> Standing:
     if isinstance(event, Asked) and event.probe == probe and not overtaken:
         if event.error:
             return Standing((f"error: {printable(event.error)}",), bad=True)
-        if event.share < 1 and shown.live:
+        if event.share < 1 and (shown.live or shown.inspected):
             what = printable(event.what)
             done = percent(event.share)
             return Standing((f"{probe}: {done} {what}".rstrip(), f"{done} {what}".rstrip(), done), share=event.share)

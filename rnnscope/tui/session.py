@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.charts.text import printable
-from rnnscope.recording.commands import Command, Measure, Rewind
+from rnnscope.recording.commands import Command, Rewind
 from rnnscope.recording.events import FINISHED, STARTING, STOPPED
 from rnnscope.tui.controls import COMMAND_KEYS, Controls, describe, expected
+from rnnscope.tui.inspection import LOOKING
 from rnnscope.tui.look import Look
 from rnnscope.tui.snapshot import Answered, Snapshot
 
@@ -76,13 +77,11 @@ class Session:
         if isinstance(command, Rewind) and newest.controls.rewind_to is None:
             return "rewind: nothing has gone wrong, there is nothing to go back from"
         what = describe(command)
-        if isinstance(command, Rewind) and not self.working:
-            return ""  # a worker is started for it
+        if isinstance(command, (Rewind, *LOOKING)) and not self.working:
+            return ""  # a worker is started for it, or an inspector
         if self.working:
             return "" if newest.live else f"{what}: the run is still starting, try again in a moment"
         why = f"{what}: the run is {newest.word}, nobody is there to do that"
-        if isinstance(command, Measure):
-            return why + f"\nto look inside it: rnnscope inspect {printable(str(self.folder))}"
         if newest.word in (FINISHED, STOPPED):
             why += f"\nto train on: rnnscope train --resume {printable(str(self.folder))} --steps N"
         return why

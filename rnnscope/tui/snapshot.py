@@ -106,6 +106,7 @@ class Snapshot:
     name, text: short names of the run and of its text (from outside: to be made printable before they are drawn).
     beside: other runs in the same charts.
     history: what the lab draws over training steps; marks: (step, words) of each change that somebody made.
+    inspected: an inspector looks at the run (inspection.py), and takes the measurements that are asked for.
     notice: lines to show at once (why it failed, the last lines of a dead worker's log), empty when all is well.
     """
 
@@ -124,3 +125,4 @@ class Snapshot:
     history: History = History()
     marks: tuple[tuple[int, str], ...] = ()
     beside: tuple[Other, ...] = ()
+    inspected: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ from rnnscope.recording.series import Series
 from rnnscope.recording.state import INTERRUPTED, RunState, fold_all, with_live
 from rnnscope.spawning import spawn_worker
 from rnnscope.tui.controls import Controls, describe
+from rnnscope.tui.inspection import LOOKING, Inspection, Weights
 from rnnscope.tui.lab_history import HistoryReader
+from rnnscope.tui.logs import tail
 from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
 from rnnscope.tui.rivals import rivals
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
-LOG_LINES = 6
-LOG_BYTES = 8192
 WAY_BACK = "2 and B: what broke first, and how to go back"
 USUAL_CLIP = 1.0  # what a run without clipping gets when it is switched on
 
@@ -50,11 +50,19 @@ class Sent:
 
 
 class Source:
-    """Reads one run and sends it commands. Use from one thread at a time."""
+    """Reads one run and sends it commands. Use from one thread at a time.
 
-    def __init__(self, folder: Path, worker: subprocess.Popen[bytes] | None = None) -> None:
+    Where no worker trains the run, an inspector takes the measurements that somebody asks for (inspection.py), and what
+    it finds is shown over what the run recorded. The same where one checkpoint is looked at, not the run as it is now.
+    """
+
+    def __init__(
+        self, folder: Path, worker: subprocess.Popen[bytes] | None = None, weights: Weights | None = None
+    ) -> None:
         """`worker`: the process just started to train `folder`, where this program did that."""
         self.folder = Path(folder)
+        self._weights = weights or Weights()
+        self._inspection: Inspection | None = None
         self._worker = worker
         self._sender = Sender(self.folder)
         self._reader: Reader | None = None
@@ -70,6 +78,7 @@ class Source:
         self._loss: LossData | None = None
         self._loss_made_of: tuple[object, ...] = ()
         self._sent: list[Sent] = []
+        self._starting: subprocess.Popen[bytes] | None = None  # a worker that has not taken the run's lock yet
         self._begun: list[Answered] = []  # commands that a worker was started with
 
     def poll(self) -> Snapshot:
@@ -80,6 +89,7 @@ class Source:
         """
         reader = self._open()
         held = reader.live()  # before reading: what a worker that ended wrote last is then read as well
+        self._starting = None if held else self._starting
         recorded = reader.poll()
         state = self._state or RunState(config=reader.config, meta=reader.meta)
         state = with_live(fold_all(state, recorded), held)
@@ -95,7 +105,28 @@ class Source:
             self._recent = latest(self._recent, columns)
         self._newest = columns.newest
         self._state = state
-        return self._snapshot(state)
+        return self._inspected(self._snapshot(state))
+
+    def _inspected(self, snapshot: Snapshot) -> Snapshot:
+        """Return a look at the run with what its inspector found over it."""
+        inspection, state = self._inspection, snapshot.state
+        if inspection is None:
+            return snapshot
+        inspection.poll()
+        controls, asked = snapshot.controls, inspection.temperature()
+        if asked is not None and (state.settings is None or asked[1] > state.settings.time):
+            controls = replace(controls, temperature=asked[0])
+        return replace(
+            snapshot,
+            state=inspection.over(state, snapshot.live),
+            notice=inspection.notice or snapshot.notice,
+            controls=controls,
+            inspected=inspection.working or inspection.starting,
+        )
+
+    def _inspects(self, command: Command) -> bool:
+        """Whether a command is the inspector's: it only looks, at one checkpoint, or at a run that nobody trains."""
+        return isinstance(command, LOOKING) and (self._weights.checkpoint is not None or not live(self.folder))
 
     def _extend(self, columns: Columns) -> None:
         if columns.reset:
@@ -109,12 +140,17 @@ class Source:
         A rewind of a run that has ended starts a worker anew, which begins with it.
 
         Raises:
-            UserError: nobody is there to ask.
+            UserError: nobody is there to ask. RunFailed: no process can be started to do it.
         """
+        if self._inspects(command):
+            self._open()
+            if self._inspection is not None:
+                self._inspection.send(command)
+            return
         if isinstance(command, Rewind) and not live(self.folder):
-            if self._worker is not None and self._worker.poll() is None:
+            if self._starting is not None and self._starting.poll() is None:
                 raise UserError("a worker is starting already; try again in a moment")
-            self._worker = spawn_worker(self.folder, command)
+            self._worker = self._starting = spawn_worker(self.folder, command)
             self._begun.append(Answered(command, True, command.step, ""))
             return
         self._sent.append(Sent(self._sender.send(command), command))
@@ -127,10 +163,13 @@ class Source:
             if answer is not None:
                 self._sent.remove(sent)
                 found.append(Answered(sent.command, answer.done, answer.step, answer.reason))
-        return found
+        return found + (self._inspection.answers() if self._inspection is not None else [])
 
     def close(self) -> None:
-        """Let go of the recording."""
+        """Let go of the recording, and end the inspector that was started from here."""
+        if self._inspection is not None:
+            self._inspection.close()
+            self._inspection = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -139,6 +178,8 @@ class Source:
         if self._reader is None:
             self._reader = Reader(self.folder)
             self._meta = dict(self._reader.meta)
+        if self._inspection is None:
+            self._inspection = Inspection(self.folder, float(self._meta.get("created", 0.0)), self._weights)
         return self._reader
 
     def _snapshot(self, state: RunState) -> Snapshot:
@@ -310,13 +351,6 @@ def vocabulary_size(meta: dict[str, Any]) -> int | None:
     return len(found) if isinstance(found, list | str) and found else None
 
 
-def log_tail(folder: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
+def log_tail(folder: Path) -> tuple[str, ...]:
     """Return the last lines of the worker's log, none where there is no log."""
-    try:
-        with (folder / "worker.log").open("rb") as log:
-            log.seek(0, 2)
-            log.seek(max(log.tell() - LOG_BYTES, 0))
-            text = log.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ()
-    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-lines:]
+    return tail(folder / "worker.log")

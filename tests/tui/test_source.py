@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import UserError
-from rnnscope.recording.commands import ScaleLearningRate, SetClip, SetTemperature
+from rnnscope.recording.commands import Rewind, ScaleLearningRate, SetClip, SetTemperature
 from rnnscope.recording.events import Diverged, Settings, Status, StepRow
 from rnnscope.recording.mailbox import Answer, Sender
-from rnnscope.tui.source import LOG_LINES, Source, log_tail, text_name, vocabulary_size
+from rnnscope.recording.writer import Writer
+from rnnscope.tui.logs import LOG_LINES
+from rnnscope.tui.source import Source, log_tail, text_name, vocabulary_size
 from tests.fakes import TEXT, add_fake_steps, make_fake_run
 
 
@@ -213,3 +215,35 @@ def test_answers_survive_the_end_of_the_worker(tmp_path: Path) -> None:
     answer = Sender(tmp_path / "run").answer(id)
     assert isinstance(answer, Answer)
     assert not answer.done
+
+
+def test_a_second_rewind_waits_for_the_worker_that_the_first_one_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Process:
+        code: int | None = None
+
+        def poll(self) -> int | None:
+            return self.code
+
+    make_fake_run(tmp_path / "run", steps=3)
+    started: list[Process] = []
+
+    def spawn(folder: Path, command: Rewind) -> Process:
+        started.append(Process())
+        return started[-1]
+
+    monkeypatch.setattr("rnnscope.tui.source.spawn_worker", spawn)
+    ended = Process()  # the worker of the run that broke, which lets go of the run before its process is gone
+    source = Source(tmp_path / "run", ended)  # type: ignore[arg-type]
+    source.poll()
+    source.send(Rewind(2))
+    with pytest.raises(UserError, match="starting already"):
+        source.send(Rewind(1))
+    with Writer.open(tmp_path / "run"):
+        source.poll()
+    source.send(Rewind(1))  # that one has had its turn
+    started[-1].code = 1
+    source.send(Rewind(0))  # and this one could not begin
+    assert len(started) == 3
+    assert [answer.command for answer in source.answers()] == [Rewind(2), Rewind(1), Rewind(0)]
