@@ -70,7 +70,8 @@ def test_the_list_of_probes_loads_nothing_heavy() -> None:
     "room",
     [
         "config", "registry", "errors", "corpus", "ngrams", "concepts.table", "concepts.search", "saved", "check",
-        "recording.reader", "recording.writer", "recording.state", "recording.series", "recording.runs", "recording.mailbox",
+        "recording.reader", "recording.writer", "recording.state", "recording.series", "recording.runs",
+        "recording.mailbox",
     ],
 )  # fmt: skip
 def test_what_is_below_both_knows_neither_torch_nor_the_screen(room: str) -> None:
