@@ -158,7 +158,8 @@ class Birth:
 
 @dataclass(frozen=True)
 class Interventions:
-    """Free running with units held, beside the control: the same prefix, seed and random numbers.
+    """Free running with units held (`field`: h, c or a gate), beside the control: the same prefix, seed and random
+    numbers.
 
     control, changed: N characters after `prefix`; difference: index of the first that differs, -1 if none.
     probability_control, probability_changed (N,): the model's own probability of each. loss_control, loss_changed:
@@ -183,6 +184,7 @@ class Interventions:
     loss_changed: float
     seconds: float
     load: Floats = field(default_factory=nothing)
+    field: str = "h"
 
 
 @dataclass(frozen=True)
