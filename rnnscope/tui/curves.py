@@ -139,7 +139,7 @@ def _measured(event: Exposure, validation: float | None) -> dict[str, Curve]:
             "excess error", "%",
             ("accumulated excess error (Arora et al. 2022): 0 if its own text costs it nothing",
              "accumulated excess error (Arora et al. 2022)", "excess error"),
-            (0.0, 50.0), (line("excess", event.excess),), ((0.0, "no exposure bias"),),
+            (0.0, 50.0), (line("excess", event.excess),), ((0.0, "no bias"),),
         )  # fmt: skip
     if np.size(event.auc):
         found["auc"] = Curve(

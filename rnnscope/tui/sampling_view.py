@@ -41,7 +41,7 @@ class SamplingView:
 
     colour: Colour = "probability"
     at: int = -1
-    curve: str = "loss"
+    curve: str = "distance"
     back: int = 0
     seed: int = 1
     position: int = -1

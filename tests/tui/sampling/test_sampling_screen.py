@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from textual.events import MouseScrollDown
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from rnnscope.recording import commands as c
 from rnnscope.recording.reading_events import Asked
@@ -69,8 +70,8 @@ async def test_four_panels_are_read_together(finished: Path, size: tuple[int, in
         text = drawn(pilot)
         assert all(len(line) == size[0] for line in text.split("\n"))
         for expected in (
-            "teacher forcing", "free running", "≠", "24: ", "probability p", "loss at each true character", "nats/char",
-            "10–90%", "unrelated", "judge", "probe AUC", "chance", "T 0.2", "T 2", "distinct", "4.90", "Kneser-Ney",
+            "teacher forcing", "free running", "≠", "24: ", "probability p", "distance of the hidden states",
+            "‖h−h′‖/‖h‖", "10–90%", "unrelated", "judge", "probe AUC", "chance", "T 0.2", "T 2", "distinct", "4.90", "Kneser-Ney",
             "you now beat the 2-gram", "13.1%", "order 4 writes", "r recovery",
         ):  # fmt: skip
             assert expected in text, expected
@@ -89,14 +90,12 @@ async def test_a_small_terminal_leafs_through_all_five(finished: Path) -> None:
         assert tuple(seen) == PANELS
 
 
-@pytest.mark.parametrize(
-    ("key", "name"), [("s", "pair"), ("l", "curves"), ("g", "decoding"), ("n", "ngram"), ("r", "recovery")]
-)
-async def test_each_panel_has_a_key(finished: Path, key: str, name: str) -> None:
+async def test_each_panel_has_a_key(finished: Path) -> None:
     async with lab_opened(finished) as pilot:
-        await pilot.press(key)
-        await until(pilot, lambda: pane(pilot, name).size.width == 120)
-        await pilot.press(key)
+        for key, name in (("s", "pair"), ("l", "curves"), ("g", "decoding"), ("n", "ngram"), ("r", "recovery")):
+            await pilot.press(key)
+            await until(pilot, lambda name=name: pane(pilot, name).size.width == 120)
+        await pilot.press("r")
         await until(pilot, lambda: pane(pilot, "pair").size.width == 60)
 
 
@@ -166,17 +165,21 @@ async def test_colours_and_curves_are_chosen(finished: Path) -> None:
         for words in ("surprise −ln p, nats 0", "entropy H, nats 0", "probability p 0"):
             await pilot.press("v")
             assert words in pane_text(pilot, "pair")
-        await pilot.press("u")
         assert "distance of the hidden states" in pane_text(pilot, "curves")
         assert "unrelated 1.06" in pane_text(pilot, "curves")
-        await pilot.press("U", "U")
+        await pilot.press("u")
+        assert "at most ln 2" in pane_text(pilot, "curves")
+        await pilot.press("U", "U", "U")
         assert "can a linear probe tell" in pane_text(pilot, "curves")
 
 
 @pytest.mark.parametrize("size", [(120, 40), (200, 60)])
 async def test_a_click_makes_a_curve_large(finished: Path, size: tuple[int, int]) -> None:
     async with lab_opened(finished, size) as pilot:
-        for name, said in (("probe AUC", "tell forced from free|probe: forced or free"), ("loss", "under teacher")):
+        for name, said in (
+            ("probe AUC", "tell forced from free|probe: forced or free"),
+            ("loss", "under teacher|loss"),
+        ):
             lines = pane_text(pilot, "curves").split("\n")
             y = next(i for i, line in enumerate(lines) if i > 3 and name in line)
             await pilot.click("#curves", offset=(lines[y].index(name) + 2, y))
@@ -223,25 +226,23 @@ async def test_another_seed(bare: Writer) -> None:
     bare.close()
 
 
-@pytest.mark.parametrize(
-    ("key", "typed", "probe", "field", "value"),
-    [
-        ("slash", "ROMEO:\\n", "decoding", "prompt", "ROMEO:\n"), ("k", "5", "decoding", "top_k", 5),
-        ("P", "0.9", "decoding", "top_p", 0.9), ("D", "0 1", "decoding", "temperatures", [0.0, 1.0]),
-        ("b", "12", "recovery", "position", 11),
-    ],
+TYPED = (
+    ("slash", "ROMEO:\\n", "decoding", "prompt", "ROMEO:\n"), ("k", "5", "decoding", "top_k", 5),
+    ("P", "0.9", "decoding", "top_p", 0.9), ("D", "0 1", "decoding", "temperatures", [0.0, 1.0]),
+    ("b", "12", "recovery", "position", 11),
 )  # fmt: skip
-async def test_what_is_typed_is_asked_for(
-    bare: Writer, key: str, typed: str, probe: str, field: str, value: object
-) -> None:
+
+
+async def test_what_is_typed_is_asked_for(bare: Writer) -> None:
     async with lab_opened(bare.folder) as pilot:
-        await pilot.press(key)
-        await until(pilot, lambda: "enter takes it" in drawn(pilot))
-        line = pilot.app.screen.query_one("#ask-line")
-        line.value = typed  # type: ignore[attr-defined]
-        await pilot.press("enter")
-        assert asked((await commands(pilot, bare))[0])[1][field] == value
-        assert asked(c.Measure(probe, "{}"))[0] == probe
+        for key, typed, probe, field, value in TYPED:
+            await pilot.press(key)
+            await until(pilot, lambda: "enter takes it" in drawn(pilot))
+            pilot.app.screen.query_one("#ask-line", Input).value = typed
+            await pilot.press("enter")
+            (command,) = await commands(pilot, bare)
+            assert asked(command)[0] == probe
+            assert asked(command)[1][field] == value
     bare.close()
 
 
@@ -318,8 +319,7 @@ async def test_every_panel_is_explained_in_three_sentences_and_every_key_once(fi
             assert name in text
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 16)])
-async def test_numbers_that_are_none_break_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_numbers_that_are_none_break_nothing(tmp_path: Path) -> None:
     writer = sampling_run(tmp_path / "run", live=True)
     for event in reading_events(TEXT, np.random.default_rng(0)):
         bad = {
@@ -329,13 +329,15 @@ async def test_numbers_that_are_none_break_nothing(tmp_path: Path, size: tuple[i
         }
         writer.event(300, dataclasses.replace(event, **bad))
     writer.close()
-    async with lab_opened(tmp_path / "run", size) as pilot:
-        for key in ("s", "v", "v", "l", *"uuuuu", "g", "n", "r"):
-            await pilot.press(key)
-        for key in ("s", "l", "g", "n", "r"):
-            await pilot.press(key)
-            await pilot.pause()
-            assert all(len(line) == size[0] for line in drawn(pilot).split("\n"))
+    async with lab_opened(tmp_path / "run", (60, 16)) as pilot:
+        await pilot.press("v", "v", *"uuuuu")
+        for size in ((60, 16), (80, 24), (120, 40)):
+            await pilot.resize_terminal(*size)
+            for name in PANELS:
+                if lab(pilot).large != name:
+                    lab(pilot).action_enlarge(name)
+                await pilot.pause()
+                assert all(len(line) == size[0] for line in drawn(pilot).split("\n"))
 
 
 async def test_foreign_text_is_never_markup(tmp_path: Path) -> None:

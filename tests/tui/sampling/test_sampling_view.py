@@ -39,8 +39,8 @@ def after(*keys: str, panel: str = "pair", extent: Extent = EXTENT) -> SamplingV
 def test_colours_and_curves_go_round() -> None:
     colours = [after(*["colour"] * n).colour for n in range(4)]
     assert colours == ["probability", "surprise", "entropy", "probability"]
-    assert [after(*["curve_next"] * n).curve for n in range(4)] == ["loss", "distance", "auc", "loss"]
-    assert after("curve_previous").curve == "auc"
+    assert [after(*["curve_next"] * n).curve for n in range(4)] == ["distance", "auc", "loss", "distance"]
+    assert after("curve_previous").curve == "loss"
 
 
 def test_only_curves_that_were_measured_are_shown() -> None:

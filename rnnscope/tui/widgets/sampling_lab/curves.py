@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from textual import events
@@ -16,15 +17,16 @@ from rnnscope.charts.text import crop, printable, shorten
 from rnnscope.recording.reading_events import Exposure
 from rnnscope.tui.captions import caption, longest
 from rnnscope.tui.curves import Curve, curves_of, grown, settled
+from rnnscope.tui.look import Look
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.asked import AskedPanel
 from rnnscope.tui.widgets.panel import Painted
 
-NAME = 12
+NAME = 13
 """Cells of a curve's name before its little line."""
 SMALL = (30, 7)
 """Columns and rows that a small chart needs at least."""
-LARGE = 11
+LARGE = 9
 """Rows that the large chart keeps."""
 
 
@@ -59,6 +61,17 @@ def end_words(curve: Curve, width: int) -> str:
     return longest(width, f"{own}, {words} {number(value, curve)}", f"{own} of {number(value, curve)}", own)
 
 
+@dataclass(frozen=True)
+class Place:
+    """What the small charts depend on, apart from what was measured."""
+
+    large: str
+    validation: float | None
+    width: int
+    height: int
+    look: Look
+
+
 class CurvesPanel(AskedPanel):
     """Shows (Exposure | Comparison | None, validation loss | None, When, the large curve, at, Standing | None)."""
 
@@ -86,12 +99,15 @@ class CurvesPanel(AskedPanel):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._scales: dict[str, tuple[float, float]] = {}  # as far as they have grown
-        self._places: list[tuple[Region, str]] = []  # where the small ones are, in cells of the inside
+        self._places: list[tuple[Region, str]] = []  # where the small ones are, counted from the first row of them
+        self._top = 0  # that row
+        self._kept: tuple[object, Place, list[Row]] | None = None
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw one curve large, the others small."""
         event, validation, when, name, at, standing = self.inputs or (None, None, When(0), "loss", 0, None)
-        curves = curves_of(event, validation if isinstance(validation, float) else None)
+        known = validation if isinstance(validation, float) else None
+        curves = curves_of(event, known)
         if not curves:
             return Painted(self.asking(standing, "measure over many prefixes", width, height), self.title())
         measured = when if isinstance(when, When) else When(0)
@@ -100,12 +116,12 @@ class CurvesPanel(AskedPanel):
         curve, others = curves[chosen], {key: one for key, one in curves.items() if key != chosen}
         faint = Style(fg=self.look.palette.faint)
         rows: list[Row] = [caption(width, faint, *curve.says)]
-        below = self._below(others, width, height - 1)
+        below = self._kept_below(event, Place(chosen, known, width, height - 1, self.look), others)
+        self._top = height - len(below)
         room = height - len(below) - 1
         if room >= 8:
             rows.append((Span(shorten(at_words(curve, at), width), Style(fg=self.look.palette.accent, bold=True)),))
         rows += self._chart(curve, width, height - len(below) - len(rows), at)
-        self._places = [(place.translate((0, height - len(below))), key) for place, key in self._places]
         return Painted([*rows, *below], *self._titles(event, curve, measured, width))
 
     def _titles(self, event: object, curve: Curve, when: When, width: int) -> tuple[Row, Row]:
@@ -160,6 +176,12 @@ class CurvesPanel(AskedPanel):
         room = width - 3 - sum(len(drawn.name) + 4 for drawn in curve.lines if len(curve.lines) > 1)
         return longest(room, what + "".join(lines), curve.name + "".join(lines), what, curve.name)
 
+    def _kept_below(self, event: object, place: Place, others: dict[str, Curve]) -> list[Row]:
+        """Return the other curves as they were drawn last, where only the cursor has moved since."""
+        if self._kept is None or self._kept[0] is not event or self._kept[1] != place:
+            self._kept = event, place, self._below(others, place.width, place.height)
+        return self._kept[2]
+
     def _below(self, others: dict[str, Curve], width: int, height: int) -> list[Row]:
         """Return the other curves: small charts where there is room for them, else a little line each."""
         self._places = []
@@ -198,7 +220,7 @@ class CurvesPanel(AskedPanel):
 
     async def on_click(self, event: events.Click) -> None:
         """Draw the curve large that was clicked."""
-        key = next((key for place, key in self._places if place.contains(event.x - 1, event.y - 1)), "")
+        key = next((key for place, key in self._places if place.contains(event.x - 1, event.y - 1 - self._top)), "")
         if event.chain == 1 and key:
             event.stop()
             await self.run_action(f"screen.curve('{key}')")
