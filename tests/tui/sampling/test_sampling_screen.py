@@ -71,7 +71,8 @@ async def test_four_panels_are_read_together(finished: Path, size: tuple[int, in
         assert all(len(line) == size[0] for line in text.split("\n"))
         for expected in (
             "teacher forcing", "free running", "≠", "24: ", "probability p", "distance of the hidden states",
-            "‖h−h′‖/‖h‖", "10–90%", "unrelated", "judge", "probe AUC", "chance", "T 0.2", "T 2", "distinct", "4.90", "Kneser-Ney",
+            "‖h−h′‖/‖h‖", "10–90%", "unrelated", "judge", "probe AUC", "chance", "T 0.2", "T 2", "distinct", "4.90",
+            "Kneser-Ney",
             "you now beat the 2-gram", "13.1%", "order 4 writes", "r recovery",
         ):  # fmt: skip
             assert expected in text, expected
