@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -26,6 +27,8 @@ from rnnscope.recording.commands import Command, Fork, Measure, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import GROUPS, in_groups
 from rnnscope.tui.controls import describe
+from rnnscope.tui.elsewhere import belongs
+from rnnscope.tui.forks import Forks, farewell
 from rnnscope.tui.look import PALETTES, Look, look_of, theme
 from rnnscope.tui.messages import Asked
 from rnnscope.tui.screens.base import RunScreen
@@ -94,6 +97,7 @@ class ScopeApp(App[int]):
         self._beside = tuple(beside)
         self._start, self._weights = start, weights
         self._companions: Companions | None = None
+        self._forks = Forks(self.folder)
         self._following: Worker[None] | None = None
         self._stopping = False
         self.left_running = False
@@ -168,7 +172,8 @@ class ScopeApp(App[int]):
         for answer in answers:
             if isinstance(answer.command, Fork) and answer.done:
                 companions.add(self.folder.with_name(answer.command.name))
-        return replace(snapshot, beside=companions.poll()), answers
+        forks = self._forks.poll(snapshot.state.interventions)
+        return replace(snapshot, beside=companions.poll(), forks=forks), answers
 
     def _open(self) -> Source:
         if self._source is None:
@@ -219,6 +224,13 @@ class ScopeApp(App[int]):
             if name != self.current.name:
                 yield SystemCommand(f"Screen: {name} ({key})", "Go there.", partial(self.action_show_screen, name))
 
+    def on_key(self, event: events.Key) -> None:
+        """Say where a key belongs that does nothing on the screen shown."""
+        if self.screen is self.current and event.key not in self.screen.active_bindings:
+            where = belongs(event.key, {entry: self.screens[entry[1]].groups for entry in self.session.screens})
+            if where:
+                self.current.remark(where)
+
     def action_show_screen(self, name: str) -> None:
         """Go to another screen of the table."""
         if self.current.name != name:
@@ -263,7 +275,12 @@ class ScopeApp(App[int]):
         if not self._training():
             self.exit(EXIT_OK)
             return
-        self.push_screen(QuitScreen(printable(str(self.folder))), self._answer_quit)
+        self.push_screen(QuitScreen(printable(str(self.folder)), self.forks), self._answer_quit)
+
+    @property
+    def forks(self) -> tuple[Path, ...]:
+        """The runs that were forked off this one and train, as last read."""
+        return self.session.newest.forks if self.session.newest is not None else ()
 
     def _training(self) -> bool:
         newest = self.session.newest
@@ -313,6 +330,7 @@ def run(
         if app.left_running:
             name = printable(str(folder))
             sys.stderr.write(f"training goes on; rnnscope watch {name} to come back, rnnscope stop {name} to end it\n")
+        sys.stderr.writelines(f"{line}\n" for line in farewell(app.forks))
     except OSError:
         if not hung_up():
             raise

@@ -104,7 +104,7 @@ class Snapshot:
 
     state: the recording folded; word: the state of the run for the header (as events.Status, or "interrupted");
     name, text: short names of the run and of its text (from outside: to be made printable before they are drawn).
-    beside: other runs in the same charts.
+    beside: other runs in the same charts. forks: the folders of runs that were forked off this one and train.
     history: what the lab draws over training steps; marks: (step, words) of each change that somebody made.
     inspected: an inspector looks at the run (inspection.py), and takes the measurements that are asked for.
     notice: lines to show at once (why it failed, the last lines of a dead worker's log), empty when all is well.
@@ -125,4 +125,5 @@ class Snapshot:
     history: History = History()
     marks: tuple[tuple[int, str], ...] = ()
     beside: tuple[Other, ...] = ()
+    forks: tuple[Path, ...] = ()
     inspected: bool = False

@@ -101,12 +101,13 @@ class RunScreen(Screen[None]):
         self.session.remark = why
         if self._hush is not None:
             self._hush.stop()
-        self._hush = self.set_timer(REMARK_SECONDS, self._forget_remark)
+        self._hush = self.set_timer(REMARK_SECONDS, lambda: self._forget_remark(why))
         self.distribute()
 
-    def _forget_remark(self) -> None:
-        self.session.remark = ""
-        self.distribute()
+    def _forget_remark(self, why: str) -> None:
+        if self.session.remark == why:  # another screen may have said something since
+            self.session.remark = ""
+            self.distribute()
 
     def on_screen_resume(self) -> None:
         """Come back to what is new by now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from textual.app import ComposeResult
@@ -9,6 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from rnnscope.tui.forks import farewell
 
 Answer: TypeAlias = Literal["stop", "leave", "stay"]
 
@@ -26,9 +29,10 @@ class QuitScreen(ModalScreen[Answer]):
 
     AUTO_FOCUS = "#leave"  # the answer that loses nothing
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, forks: tuple[Path, ...] = ()) -> None:
+        """`run`: printable; `forks`: the folders of those that train on whatever the answer is."""
         super().__init__()
-        self.run = run
+        self.run, self.forks = run, forks
 
     def compose(self) -> ComposeResult:
         """Lay out the question and its three answers."""
@@ -43,6 +47,8 @@ class QuitScreen(ModalScreen[Answer]):
                 markup=False,
                 id="answers",
             )
+            if self.forks:
+                yield Static("\n".join(farewell(self.forks)), markup=False, id="forks")
             with Horizontal():
                 yield Button("Stop", variant="error", id="stop")
                 yield Button("Background", variant="primary", id="leave")
