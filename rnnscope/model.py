@@ -210,17 +210,21 @@ class CharRNN(nn.Module):
         With the fused kernel the outputs are the fused layer's own, and what it hides is recomputed from them.
         """
         x, found = ids, []
-        for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
-            if self.kernel == "fused":
-                out, _ = self._fused(layer, self.embed(x) if index == 0 else x, layer_state)
-                run = self.recompute(index, x, out, layer_state)
-            else:
-                recurrent = self.cell.recurrent(layer)
-                product = products.make(recurrent[0], ids.shape[1], self.precision)
-                run = self.cell.forward(self._input_product(index, x), layer_state, recurrent, product, None)
-            found.append(run)
-            x = run.out
+        for index, layer_state in enumerate(state):
+            found.append(self.run(index, x, layer_state))
+            x = found[-1].out
         return self._linear(x, self.decoder.weight, self.decoder.bias), found
+
+    @torch.no_grad()
+    def run(self, index: int, x: Tensor, state: LayerState) -> Forward:
+        """Return what the forward scan of layer `index` leaves; x is ids (T, B) for the first layer, else (T, B, H)."""
+        layer = self.layers[index]
+        if self.kernel == "fused":
+            out, _ = self._fused(layer, self.embed(x) if index == 0 else x, state)
+            return self.recompute(index, x, out, state)
+        recurrent = self.cell.recurrent(layer)
+        product = products.make(recurrent[0], x.shape[1], self.precision)
+        return self.cell.forward(self._input_product(index, x), state, recurrent, product, None)
 
     def trace(self, ids: Tensor, state: State) -> tuple[Tensor, State, list[dict[str, Tensor]]]:
         """Return logits (T, B, V), the state after, and per layer {"h": (T, B, H), "c": ..., gates after activation}.
