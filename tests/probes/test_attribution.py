@@ -20,7 +20,7 @@ from rnnscope.probes.subject import Cancelled, Subject
 from rnnscope.recording.neuron_events import Attribution
 from rnnscope.recording.requests import Request
 from rnnscope.registry import CELLS
-from tests.probes.neuron import subject
+from tests.probes.neuron import corpus, subject
 
 METHODS = ("integrated_gradients", "input_x_gradient", "feature_ablation", "occlusion", "connectivity")
 TEXT = 'so "s"\n'
@@ -45,10 +45,9 @@ def vectors(looked_at: Subject, text: str = TEXT) -> Tensor:
     return looked_at.model.embed(torch.from_numpy(looked_at.corpus.vocabulary.encode(text))).detach()
 
 
-def baseline(looked_at: Subject, text: str = TEXT) -> Tensor:
-    """Zeros, or where layers are normalised, the mean over the training text: (N, I)."""
-    mean = looked_at.model.embed(torch.from_numpy(looked_at.corpus.train.astype(np.int64))).detach().mean(0)
-    return (mean if looked_at.config.model.cell == "lnrnn" else torch.zeros_like(mean)).expand(len(text), -1)
+def baseline(looked_at: Subject) -> Tensor:
+    """The commonest character of the training text, a space, as often: (N, I)."""
+    return vectors(looked_at, " " * len(TEXT))
 
 
 def number(model: CharRNN, x: Tensor, index: int, field: str = "", layer: int = 0) -> Tensor:
@@ -118,7 +117,7 @@ def test_steps_are_doubled_until_complete_or_too_many(monkeypatch: pytest.Monkey
 
 
 def linear(layers: int) -> Subject:
-    """A ReLU network that is linear wherever it is read: nothing in it is negative."""
+    """A ReLU network that is linear wherever it is read, as nothing in it is negative."""
     looked_at = small("relu", layers)
     with torch.no_grad():
         for parameter in looked_at.model.parameters():
@@ -142,13 +141,16 @@ def test_on_a_linear_network_every_method_gives_the_closed_form(layers: int) -> 
             through = sum(second[lag - k] @ w_in[1] @ first[k] for k in range(lag + 1)) @ w_in[0]
         exact.append(out @ through)
     gradient = torch.stack(exact)
-    share = (gradient * x).sum(-1).numpy()
+    share = (gradient * (x - baseline(looked_at))).sum(-1).numpy()
     assert event.delta < 1e-7
-    for method in ("integrated_gradients", "input_x_gradient", "feature_ablation"):
-        np.testing.assert_allclose(ask(looked_at, method).scores, share, rtol=1e-7)
+    for method in ("integrated_gradients", "feature_ablation"):
+        np.testing.assert_allclose(ask(looked_at, method).scores, share, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(ask(looked_at, "input_x_gradient").scores, (gradient * x).sum(-1), rtol=1e-9)
     windows = [range(start, start + OCCLUDED) for start in range(len(x) - OCCLUDED + 1)]
     occluded = [np.mean([share[w].sum() for w in windows if t in w]) for t in range(len(x))]
-    np.testing.assert_allclose(ask(looked_at, "occlusion").scores, occluded, rtol=1e-6)  # Captum counts in float32
+    np.testing.assert_allclose(
+        ask(looked_at, "occlusion").scores, occluded, rtol=1e-6, atol=1e-6
+    )  # Captum counts in float32
     np.testing.assert_allclose(event.connectivity, gradient.norm(dim=-1), rtol=1e-9)
     np.testing.assert_allclose(ask(looked_at, "connectivity").scores, gradient.norm(dim=-1), rtol=1e-9)
 
@@ -240,7 +242,8 @@ def test_of_a_long_text_the_last_characters_are_scored_and_the_others_stay(
     if part.baseline == "none":
         np.testing.assert_allclose(part.scores, whole.scores[7:], rtol=1e-12)
     else:
-        assert part.baseline.endswith("; the 7 characters before stay")
+        assert part.baseline == "' ' in place of a character; the 7 characters before stay"
+        assert whole.baseline == "' ' in place of a character"
         assert part.at_baseline != whole.at_baseline
     if method == "integrated_gradients":
         assert part.delta < DELTA
@@ -314,3 +317,11 @@ def test_a_number_that_the_text_does_not_change() -> None:
     event = ask(looked_at)
     assert event.delta == 0
     assert not event.scores.any()
+
+
+def test_the_baseline_is_the_commonest_character_of_the_training_text() -> None:
+    looked_at = subject(text=corpus("abb" * 9, "aaa" * 9))
+    event = ask(looked_at, "feature_ablation", prompt="abab")
+    assert event.baseline == "'b' in place of a character"
+    assert (event.scores[[1, 3]] == 0).all()
+    assert (event.scores[[0, 2]] != 0).all()
