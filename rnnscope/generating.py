@@ -176,7 +176,7 @@ def go_on(model: CharRNN, given: Tensor, strategy: Strategy, seed: int) -> Itera
     return (ids for ids, _ in free_run(Stepper(model), logits[-1], state, strategy, numbers))
 
 
-def probability_of(ids: Tensor, logits: Tensor) -> Tensor:
-    """Return the probability (...), at temperature 1, that logits (..., V) give to ids (...)."""
+def log_probability_of(ids: Tensor, logits: Tensor) -> Tensor:
+    """Return the log probability (...), at temperature 1, that logits (..., V) give to ids (...)."""
     wide = logits if logits.dtype == torch.float64 else logits.float()
-    return torch.softmax(wide, -1).gather(-1, ids[..., None])[..., 0]
+    return torch.log_softmax(wide, -1).gather(-1, ids[..., None])[..., 0]

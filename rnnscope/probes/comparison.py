@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnscope.corpus import Vocabulary
-from rnnscope.generating import Stepper, Strategy, free_run, probability_of, uniforms
+from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN
 from rnnscope.probes.sampling import device_of
 from rnnscope.recording.events import Comparison
@@ -84,7 +84,7 @@ def measure(
         temperature=temperature,
         probability=log_p.exp().cpu().numpy(),
         nll=-log_p.cpu().numpy(),
-        free_probability=probability_of(written, before)[:, 0].cpu().numpy(),
+        free_probability=log_probability_of(written, before)[:, 0].exp().cpu().numpy(),
         distance=distance.cpu().numpy(),
         reference=float(unrelated.mean()),
         seconds=time.perf_counter() - started,

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from rnnscope.cells.base import LayerState
 from rnnscope.errors import UserError
-from rnnscope.generating import Change, Stepper, Strategy, free_run, probability_of, uniforms
+from rnnscope.generating import Change, Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN, State
 from rnnscope.probes.holding import How, hold
 from rnnscope.probes.sampling import default_prompt, device_of
@@ -139,13 +139,12 @@ def _held(
     ids, before = [], []
     for n, (drawn, prediction) in enumerate(islice(going, request.length)):
         ids.append(drawn)
-        before.append(prediction)
+        before.append(log_probability_of(drawn, prediction))
         if n % OFTEN == 0:
             report(0.5 * n / request.length)
     written = torch.cat(ids)
-    probability = probability_of(written, torch.cat(before))
     loss = _loss(stepper, read, model.initial_state(read.shape[1]), change, lambda share: report(0.5 + 0.5 * share))
-    return _Held(written.cpu().numpy(), probability.float().cpu().numpy(), loss)
+    return _Held(written.cpu().numpy(), torch.cat(before).float().exp().cpu().numpy(), loss)
 
 
 def _loss(stepper: Stepper, read: Tensor, state: State, change: Change | None, report: Report) -> float:
