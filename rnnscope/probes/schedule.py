@@ -19,6 +19,12 @@ LONGEST_PAUSE = 10.0
 REMEMBERED = 5
 """A probe's cost is the (lower) median of its last so many: one slow by accident is not taken for the rule."""
 
+BEGINNING = 4.0
+"""Seconds of a session in which the early probes rest half as long: in them a network changes most."""
+
+AFTER_FIRST = 0.5
+"""Seconds of rest after the first of each early one: what they show is soon old, and they are not charged."""
+
 EARLY_PART = 0.6
 """Part of the budget for the early probes where there are others too: the first screen is always moving."""
 
@@ -75,16 +81,17 @@ class Schedule:
     - Early probes and the others wait in two queues; where both have any, 60% of the budget are for the early ones.
       In a queue the one on which least time was spent so far goes first and none overtakes it, so that neither dear
       probes nor cheap ones starve.
-    - After a measurement of c seconds (after those first ones: of c seconds together), its queue rests for
-      c / (0.9 * its part of the budget), at most 10 s. So measurements spread evenly.
+    - After a measurement of c seconds its queue rests for c / (0.9 * its part of the budget), at most 10 s. So
+      measurements spread evenly. In the first 4 s of a session the early ones rest half as long, and only half a
+      second after the first of each.
     - None is taken that would bring the 30 s before its end above the queue's part, those first ones not counted. One
       that alone is longer than that waits until its queue has spent nothing for 30 s, and the other queue leaves it
       the rest of the budget meanwhile; one longer than the whole budget waits until nothing was spent for 30 s.
 
     So every 30 s that hold no first measurement hold at most the budget, as far as the cost of a measurement is known
     before it: the bound can be missed by what a window's last ones take longer than is usual for them (all of it,
-    where that was never measured before). The 30 s with the early first ones hold those too: where they are short
-    (0.2 s in all, at the defaults on two warm cores) the rest after them keeps these within the budget as well.
+    where that was never measured before). The 30 s with the early first ones hold those too (0.2 s in all, at the
+    defaults on two warm cores).
 
     What must be done whatever it takes (`book`) leaves the probes the rest of the budget: every queue's part is one of
     what the last 30 s of it, and one more, leave.
@@ -111,7 +118,7 @@ class Schedule:
         self._early = _Queue(self.at_once, part, began, Spent(began), set(self.at_once))
         self._late = _Queue(late, 1 - part if self.at_once else 1.0, began, Spent(began))
         self._first = set(self.at_once)  # those not taken yet
-        self._first_seconds = 0.0
+        self._began = began
         self._all, self._booked, self._booked_last = Spent(began), Spent(began), 0.0
         self._costs: dict[str, deque[float]] = {name: deque(maxlen=REMEMBERED) for name in cadences}
 
@@ -168,15 +175,16 @@ class Schedule:
         self._all.add(now, seconds)
         if asked:
             return
-        if first:
-            self._first_seconds += seconds
-        else:
+        if not first:
             queue.charged.add(now, seconds)
             queue.used[name] = queue.seconds(name) + seconds
-        if self.budget > 0:
-            limit = max(queue.part * self._room(now), 1e-9)
-            rest = (self._first_seconds if first else seconds) * WINDOW / (PACE * limit)
-            queue.pause_until = now + min(rest, LONGEST_PAUSE)
+        queue.pause_until = now + (AFTER_FIRST if first else self._rest(queue, seconds, now))
+
+    def _rest(self, queue: _Queue, seconds: float, now: float) -> float:
+        """Return for how long a queue rests after a measurement of so many seconds."""
+        limit = max(queue.part * self._room(now), 1e-9)
+        rest = min(seconds * WINDOW / (PACE * limit), LONGEST_PAUSE)
+        return rest / 2 if queue is self._early and now - self._began < BEGINNING else rest
 
     def took_asked(self, seconds: float, now: float) -> None:
         """Book a probe of none of these that somebody asked for: it shows in the share, and is not charged."""
