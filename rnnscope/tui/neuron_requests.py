@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from rnnscope.recording.commands import Measure
-from rnnscope.recording.requests import Request
+from rnnscope.recording.requests import TAKES, Request
 from rnnscope.tui.asking import measure
 from rnnscope.tui.neuron_view import HOWS, METHODS, TOP, NeuronView
 from rnnscope.tui.view import Reading
@@ -48,26 +48,27 @@ def _shown(view: NeuronView, reading: Reading | None) -> Request:
 
 def command(panel: str, view: NeuronView, reading: Reading | None) -> Measure:
     """Return the command that measures what `panel` shows. `view` is settled."""
-    probe = probe_of(panel)
-    if panel == "text":
-        return measure(probe, again(view, reading))
-    shown = _shown(view, reading)
-    if panel == "contexts":
-        # Without a span the text plays no part.
-        if view.span == (0, 0):
-            return measure(probe, replace(shown, source="generate", prompt="", concept=()), threshold=view.threshold)
-        return measure(probe, replace(shown, concept=()), span=view.span, threshold=view.threshold)
-    if panel == "units":
-        return measure(probe, Request(field=view.unit.field, concept=view.own))
-    if panel == "saturation":
-        return measure(probe)
-    if panel == "birth":
-        return measure(probe, shown, concept=_wanted(view))
-    if panel == "interventions":
-        return measure(probe, _intervention(view, reading))
-    if panel == "attribution":
-        return measure(probe, _attribution(view, reading, shown))
-    return measure(probe, shown)
+    made = {"text": again, "contexts": _contexts, "birth": _birth, "interventions": _intervention,
+            "attribution": _attribution}.get(panel, _shown)(view, reading)  # fmt: skip
+    return _measure(probe_of(panel), made)
+
+
+def _measure(probe: str, request: Request) -> Measure:
+    """Return the command for a request, with nothing in it that the probe does not read."""
+    kept = {name: getattr(request, name) for name in TAKES[probe]}
+    return measure(probe, Request(**kept))
+
+
+def _contexts(view: NeuronView, reading: Reading | None) -> Request:
+    """Return the request for the pattern of the span, or, without one, for the unit, where no text plays a part."""
+    if view.span == (0, 0):
+        chosen = Request(layer=view.unit.layer, units=(view.unit.unit,), field=view.unit.field)
+        return replace(chosen, threshold=view.threshold)
+    return replace(_shown(view, reading), span=view.span, threshold=view.threshold)
+
+
+def _birth(view: NeuronView, reading: Reading | None) -> Request:
+    return replace(_shown(view, reading), concept=_wanted(view))
 
 
 def _wanted(view: NeuronView) -> tuple[str, ...]:
@@ -76,20 +77,20 @@ def _wanted(view: NeuronView) -> tuple[str, ...]:
     return tuple(own) or ((view.concept,) if view.concept else ())
 
 
-def _intervention(view: NeuronView, reading: Reading | None, *, ranked: bool = False) -> Request:
+def _intervention(view: NeuronView, reading: Reading | None) -> Request:
     """Return the request to go on from the text up to the cursor, with the units chosen held."""
     how = HOWS[view.how]
     return Request(
         how=how,
         layer=view.unit.layer, units=view.chosen_units, field=state_of(view.unit.field), seed=view.seed,
-        value=view.value if how in ("clamp", "scale") else 0.0, ranked=ranked,
+        value=view.value if how in ("clamp", "scale") else 0.0,
         prompt=reading.text[: view.cursor + 1] if reading is not None else "",
     )  # fmt: skip
 
 
 def ranking(view: NeuronView, reading: Reading | None) -> Measure:
     """Return the command that also ablates every unit of the layer in turn."""
-    return measure("interventions", _intervention(view, reading, ranked=True))
+    return _measure("interventions", replace(_intervention(view, reading), ranked=True))
 
 
 def state_of(field: str) -> str:
@@ -97,12 +98,12 @@ def state_of(field: str) -> str:
     return field if field in ("h", "c") else "h"
 
 
-def _attribution(view: NeuronView, reading: Reading | None, shown: Request) -> Request:
+def _attribution(view: NeuronView, reading: Reading | None) -> Request:
     tops = getattr(reading, "top", ())
     target = tops[view.target][view.cursor] if 0 < view.target < min(TOP, len(tops)) else ""
     return replace(
-        shown, method=METHODS[view.method], field=state_of(view.unit.field), position=view.cursor, target=target,
-        of_unit=view.target == TOP, concept=(),
+        _shown(view, reading), method=METHODS[view.method], field=state_of(view.unit.field), position=view.cursor,
+        target=target, of_unit=view.target == TOP,
     )  # fmt: skip
 
 

@@ -10,9 +10,10 @@ from textual import events
 from rnnscope.tui.actions import Chip, Group
 from rnnscope.tui.screens.base import RunScreen
 from rnnscope.tui.session import Session
-from rnnscope.tui.widgets.keys import Footer
+from rnnscope.tui.widgets.keys import FIRST, Footer
 from rnnscope.tui.widgets.panel import Panel
 
+PAUSING = FIRST[0]
 ROOM = (100, 32)  # columns, rows: below it one panel is shown at a time
 
 
@@ -52,7 +53,7 @@ class LabScreen(RunScreen):
             return replace(footer, page=((keys, page),))
         if self.large or self.opened is None:
             return footer
-        return replace(footer, panel=(*footer.panel[:2], self.opened, *footer.panel[2:]))
+        return replace(footer, page=(PAUSING, *footer.panel[:2], self.opened))
 
     def on_resize(self, event: events.Resize) -> None:
         """Show one panel at a time where there is no room for four, six where there is room for them."""

@@ -115,12 +115,13 @@ class ActivationsPanel(Panel):
         per_cell = 1 if self.look.mono else 2
         return min(plan.first + row * per_cell, plan.first + plan.units - 1)
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Choose the unit of the row that was clicked."""
         unit = self.unit_at(event.y)
-        if unit is not None and event.chain == 1:
-            event.stop()
-            await self.run_action(f"screen.unit({unit})")
+        if unit is None or event.chain != 1:
+            return False
+        await self.run_action(f"screen.unit({unit})")
+        return True
 
     async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Go to the previous unit."""

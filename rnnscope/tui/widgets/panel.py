@@ -116,9 +116,18 @@ class Panel(Widget, can_focus=True):
         return lower_edge(self.note(columns - 2), columns, self.look.palette, focused=focused)
 
     async def on_click(self, event: events.Click) -> None:
-        """Enlarge on a double click (a single one already moves the focus here)."""
-        if event.chain == 2:
+        """Do what a click means here; else enlarge on a double click (a single one already moves the focus here).
+
+        Not for subclasses, `clicked` is: textual would call both theirs and this one.
+        """
+        if await self.clicked(event):
+            event.stop()
+        elif event.chain == 2:
             await self.run_action(f"screen.enlarge('{self.id}')")
+
+    async def clicked(self, event: events.Click) -> bool:
+        """Do what a click means in this panel; whether it means anything."""
+        return False
 
     def on_focus(self) -> None:
         """Redraw the frame."""

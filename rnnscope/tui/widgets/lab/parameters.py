@@ -192,10 +192,10 @@ class ParametersPanel(Panel):
         )  # fmt: skip
         return count_chart(bounds, counts, axes, width, height, self.look.palette, colour, self.look.mono)
 
-    async def on_click(self, event: events.Click) -> None:
-        """Select the row that was clicked."""
-        if self._table and event.chain == 1 and event.y >= 2:
-            event.stop()
-            await self.run_action(f"screen.select({self._first + event.y - 2})")
-        elif self._table and event.chain == 2:
-            await self.run_action("screen.view('open')")
+    async def clicked(self, event: events.Click) -> bool:
+        """Select the row that was clicked; open it on a second click."""
+        if not self._table or event.y < 2 or event.chain > 2:
+            return False
+        row = self._first + event.y - 2
+        await self.run_action(f"screen.select({row})" if event.chain == 1 else "screen.view('open')")
+        return True

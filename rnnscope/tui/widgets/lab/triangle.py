@@ -127,11 +127,10 @@ class TrianglePanel(Panel):
         row = legend(*SCALE, min(width, 48), "sequential", palette=palette, mono=self.look.mono, label="log₁₀ norm")
         return fit((*row, Span("  lowest: 10⁻⁸ or less, or 0", Style(fg=palette.faint))), width)
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Put the cursor there."""
         place = self._view.at(event.x - 1, event.y - 1) if self._view else None
-        if place is not None and event.chain == 1 and place[1] <= place[0]:
-            event.stop()
-            await self.run_action(f"screen.point({place[0]}, {place[1]})")
-        else:
-            await super().on_click(event)
+        if place is None or event.chain != 1 or place[1] > place[0]:
+            return False
+        await self.run_action(f"screen.point({place[0]}, {place[1]})")
+        return True

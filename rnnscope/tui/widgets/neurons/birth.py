@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from textual import events
 
-from rnnscope.charts.axes import Axes
+from rnnscope.charts.axes import Axes, Frame, make_frame
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.series import Dots, Line, Series, VMark
 from rnnscope.charts.spans import Row, Style
@@ -58,7 +58,8 @@ class BirthPanel(AskedPanel):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._chart_at = (0, 0)  # first row of the chart, and its rows
+        self._chart_at = 0  # first row of the charts
+        self._frame: Frame | None = None  # of the charts: their steps lie below each other
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the text at a checkpoint, and the curves over all of them."""
@@ -79,7 +80,7 @@ class BirthPanel(AskedPanel):
             event.text, values, width, text, low, high, ramp, palette=palette, mono=mono, tail=False
         )  # fmt: skip
         rows.append(unit_legend(values, event.field, width, self.look))
-        self._chart_at = (len(rows), height - len(rows))
+        self._chart_at, self._frame = len(rows), None
         if below:
             rows += self._curves(event, at, width, height - len(rows))
         what = f"layer {event.layer + 1} · {NAMES.get(event.field, event.field)} · unit {event.unit}"
@@ -111,21 +112,20 @@ class BirthPanel(AskedPanel):
                 x_label="training step" if place == len(charts) - 1 else "", y_label=name, x_range=(0.0, end),
                 y_range=span, x_integer=True,
             )  # fmt: skip
+            self._frame = make_frame(axes, width, tall, header=True)
             series: list[Series] = [mark, Line(steps, values, palette.lines[colour], bold=True)]
             series.append(Dots(steps, values, palette.lines[colour]))
             rows += line_chart(series, axes, width, tall, palette, self.look.mono)
         return rows
 
-    async def on_click(self, event: events.Click) -> None:
-        """Go to the checkpoint nearest to a click on the chart."""
-        shown = self.inputs[0] if self.inputs else None
-        first, rows = self._chart_at
-        if isinstance(shown, Birth) and event.chain == 1 and first <= event.y - 1 < first + rows and len(shown.steps):
-            event.stop()
-            left = 5  # about: cells of the labels
-            share = (event.x - 1 - left) / max(self.size.width - 2 - left, 1)
-            step = share * ranges.steps_end(int(shown.steps[-1]))
-            nearest = int(np.abs(np.asarray(shown.steps, np.float64) - step).argmin())
-            await self.run_action(f"screen.checkpoint({nearest})")
-        else:
-            await super().on_click(event)
+    async def clicked(self, event: events.Click) -> bool:
+        """Go to the checkpoint nearest to a click on the charts."""
+        shown, frame = (self.inputs[0] if self.inputs else None), self._frame
+        below = event.y - 1 >= self._chart_at
+        if not isinstance(shown, Birth) or frame is None or not below or event.chain != 1:
+            return False
+        share = (event.x - 1 - frame.left + 0.5) / max(frame.x.cells, 1)
+        step = frame.x.low + share * (frame.x.high - frame.x.low)
+        nearest = int(np.abs(np.asarray(shown.steps, np.float64) - step).argmin())
+        await self.run_action(f"screen.checkpoint({nearest})")
+        return True

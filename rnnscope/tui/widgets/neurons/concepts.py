@@ -140,13 +140,10 @@ class ConceptsPanel(AskedPanel):
             f"null: best under shifted labels; {BAD} not above it",
         )  # fmt: skip
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Select the row that was clicked; show its unit on a second click."""
-        if event.y >= 2 and event.chain == 1:
-            event.stop()
-            await self.run_action(f"screen.select({self._first + event.y - 2})")
-        elif event.y >= 2 and event.chain == 2:
-            event.stop()
-            await self.run_action("screen.open")
-        else:
-            await super().on_click(event)
+        if event.y < 2 or event.chain > 2:
+            return False
+        row = self._first + event.y - 2
+        await self.run_action(f"screen.select({row})" if event.chain == 1 else "screen.open")
+        return True

@@ -140,12 +140,11 @@ class ContextsPanel(AskedPanel):
             f"on throughout ‘{span}’: {count} units: {units}", f"{count} units on: {units}",
         )  # fmt: skip
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Select the snippet that was clicked; read it on a second click."""
         index = self._first + event.y - 1
         number = self._lines[index].number if 0 <= index < len(self._lines) else -1
-        if number >= 0 and event.chain <= 2:
-            event.stop()
-            await self.run_action(f"screen.select({number})" if event.chain == 1 else "screen.open")
-        else:
-            await super().on_click(event)
+        if number < 0 or event.chain > 2:
+            return False
+        await self.run_action(f"screen.select({number})" if event.chain == 1 else "screen.open")
+        return True

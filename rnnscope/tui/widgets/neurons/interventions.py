@@ -139,17 +139,18 @@ class InterventionsPanel(AskedPanel):
         palette = self.look.palette
         faint = Style(fg=palette.faint)
         bar = legend(0, 1, min(28, width), "sequential", palette=palette, mono=self.look.mono, label="p =")
-        mark = f"first difference: character {event.difference + 1}" if event.difference >= 0 else "both are the same"
-        room = width - 31
-        words = longest(room, f"{mark} · M tries next: {printable(asked)}", f"M: {printable(asked)}", mark)
+        mark, brief = "both are the same", "the same"
+        if event.difference >= 0:
+            mark, brief = f"first difference: character {event.difference + 1}", f"differ at {event.difference + 1}"
+        room, following = width - 31, f"M tries next: {printable(asked)}"
+        words = longest(room, f"{mark} · {following}", f"{brief} · {following}", mark, brief)
         return fit((*bar, Span("   "), Span(words if room > 8 else "", faint)), width)
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Select the ranked unit that was clicked; show it on a second click."""
         shown, row = (self.inputs[0] if self.inputs else None), event.y - 1 - self._loads_at
-        below = isinstance(shown, Interventions) and self._loads_at > 0 and 0 <= row < len(loads(shown)) - self._first
-        if below and event.chain <= 2:
-            event.stop()
-            await self.run_action(f"screen.select({self._first + row})" if event.chain == 1 else "screen.open")
-        else:
-            await super().on_click(event)
+        listed = len(loads(shown)) - self._first if isinstance(shown, Interventions) and self._loads_at else 0
+        if not 0 <= row < listed or event.chain > 2:
+            return False
+        await self.run_action(f"screen.select({self._first + row})" if event.chain == 1 else "screen.open")
+        return True

@@ -151,18 +151,18 @@ class SaturationPanel(AskedPanel):
             diagonal=True,
         )
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Choose the unit nearest to the click."""
         shown = self.inputs[0] if self.inputs else None
         x, y = event.x - 1, event.y - 1
         plot = next((plot for plot in self._plots if plot[1] <= x < plot[1] + plot[2]), None)
-        if isinstance(shown, Saturation) and plot is not None and event.chain == 1:
-            index, first, width, height = plot
-            left, right = shown.left[index], shown.right[index]
-            found = nearest(left.ravel(), right.ravel(), self._axes(shown, index), width, height, x - first, y)
-            if found is not None:
-                event.stop()
-                layer, unit = divmod(found, left.shape[1])
-                await self.run_action(f"screen.choose({layer}, {unit})")
-                return
-        await super().on_click(event)
+        if not isinstance(shown, Saturation) or plot is None or event.chain != 1:
+            return False
+        index, first, width, height = plot
+        left, right = shown.left[index], shown.right[index]
+        found = nearest(left.ravel(), right.ravel(), self._axes(shown, index), width, height, x - first, y)
+        if found is None:
+            return False
+        layer, unit = divmod(found, left.shape[1])
+        await self.run_action(f"screen.choose({layer}, {unit})")
+        return True

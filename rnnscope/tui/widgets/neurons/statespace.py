@@ -9,7 +9,7 @@ from textual import events
 from rnnscope.charts.axes import Axes
 from rnnscope.charts.palette import Palette, colours
 from rnnscope.charts.scatter import Cloud, Path, nearest, scatter
-from rnnscope.charts.spans import RGB, Row, Style
+from rnnscope.charts.spans import RGB, Row, Span, Style, fit
 from rnnscope.charts.text import printable
 from rnnscope.recording.neuron_events import StateSpace
 from rnnscope.tui import ranges
@@ -114,14 +114,16 @@ class StateSpacePanel(AskedPanel):
         at = cursor if isinstance(cursor, int) else 0
         components = PAIRS[pair if isinstance(pair, int) else 0]
         chosen = colour if isinstance(colour, int) else 0
-        notes = int(height >= 6)
+        notes = 2 if height >= 10 else int(height >= 6)
         axes = self._axes(event, components)
         self._drawn = (axes, width, height - notes, components)
         rows = self._chart(
             event, axes, components, chosen, trail_of(event, str(text), at, width), width, height - notes
         )
         if notes:
-            rows.append(self._words(event, chosen, str(text), at, width))
+            rows.append(self._legend(event, chosen, width))
+        if notes > 1:
+            rows.append(self._words(event, str(text), at, width))
         title = self.title(f"layer {event.layer + 1} · {event.field}")
         return Painted(rows, title, self.age(when, title, width, f"{len(event.text):,} characters"))
 
@@ -139,46 +141,49 @@ class StateSpacePanel(AskedPanel):
         points = np.asarray(event.points, np.float64)[:, list(components)]
         letters = np.array(list(printable(event.text)))
         plain = mono and colour > 0  # without colour the glyph has to say what the colour would
-        clouds = [
-            Cloud(
-                points[which, 0],
-                points[which, 1],
-                shade,
-                printable(label),
-                glyph,
-                "" if plain else "".join(letters[which]),
-            )
-            for label, glyph, shade, which in groups_of(event, colour, palette)
-            if which.any()
-        ]
+        clouds = []
+        for _, glyph, shade, which in groups_of(event, colour, palette):
+            shown = "" if plain else "".join(letters[which])
+            clouds.append(Cloud(points[which, 0], points[which, 1], shade, "", glyph, shown))
         line = points[trail[0] : trail[1]]
-        path = Path(line[:, 0], line[:, 1], palette.foreground, "text", event.text[trail[0] : trail[1]])
+        path = Path(line[:, 0], line[:, 1], palette.foreground, "", event.text[trail[0] : trail[1]])
         cursor = (float(line[-1, 0]), float(line[-1, 1])) if len(line) else None
         return scatter(clouds, axes, width, height, palette, mono, path=path, cursor=cursor)
 
-    def _words(self, event: StateSpace, colour: int, text: str, at: int, width: int) -> Row:
+    def _legend(self, event: StateSpace, colour: int, width: int) -> Row:
+        """Return what each colour means, in that colour; without colour, what each glyph means where there are any."""
+        palette, mono = self.look.palette, self.look.mono
+        groups = groups_of(event, colour, palette)
+        if mono and colour == 0:
+            return caption(width, Style(dim=True), "each point is drawn as the character that was read")
+        pieces = [
+            Span(
+                f"{glyph} {printable(label)}" if mono else printable(label),
+                Style() if mono else Style(fg=shade, bold=True),
+            )
+            for label, glyph, shade, _ in groups
+        ]
+        spaced = [part for piece in pieces for part in (piece, Span("  "))]
+        return fit(tuple(spaced[:-1]), width)
+
+    def _words(self, event: StateSpace, text: str, at: int, width: int) -> Row:
         first, stop = trail_of(event, text, at, width)
         total = float(np.sum(event.explained))
-        what = "kind of character" if colour == 0 else printable(event.concepts[min(colour, len(event.concepts)) - 1])
-        where = (
-            "up to the cursor" if event.text[-event.trajectory :] == text and event.trajectory else "of the text read"
-        )
-        words = (
-            f"colour: {what} · line: {stop - first} characters {where} · three components explain {total:.0%}",
-            f"colour: {what} · line: {stop - first} characters {where}", f"colour: {what}",
-        )  # fmt: skip
-        return caption(width, Style(fg=self.look.palette.faint), *words)
+        known = event.text[len(event.points) - event.trajectory :] == text
+        line = f"line: {stop - first} characters {'up to the cursor' if known else 'of the text read'}"
+        words = f"{line} · {len(event.explained)} components explain {total:.0%}"
+        return caption(width, Style(fg=self.look.palette.faint), words, line)
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Go to the character of the trajectory that is nearest to the click."""
         shown = self.inputs[0] if self.inputs else None
-        if isinstance(shown, StateSpace) and self._drawn is not None and event.chain == 1:
-            axes, width, height, components = self._drawn
-            begin = len(shown.points) - shown.trajectory
-            points = np.asarray(shown.points, np.float64)[begin:, list(components)]
-            found = nearest(points[:, 0], points[:, 1], axes, width, height, event.x - 1, event.y - 1)
-            if found is not None and shown.text[begin:] == self.inputs[4]:
-                event.stop()
-                await self.run_action(f"screen.point({found}, -1)")
-                return
-        await super().on_click(event)
+        if not isinstance(shown, StateSpace) or self._drawn is None or event.chain != 1:
+            return False
+        axes, width, height, components = self._drawn
+        begin = len(shown.points) - shown.trajectory
+        points = np.asarray(shown.points, np.float64)[begin:, list(components)]
+        found = nearest(points[:, 0], points[:, 1], axes, width, height, event.x - 1, event.y - 1)
+        if found is None or shown.text[begin:] != self.inputs[4]:
+            return False
+        await self.run_action(f"screen.point({found}, -1)")
+        return True

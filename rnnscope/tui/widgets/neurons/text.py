@@ -112,11 +112,11 @@ class TextPanel(AskedPanel):
 
     def _source(self, reading: Reading, how: str) -> tuple[str, ...]:
         """Return where the text is from and how the map is ordered, longest first."""
-        if isinstance(reading, Activations):
-            source = printable(reading.source)
-        else:
-            source = f"live sample, T {reading.temperature:g}"
-        return (f"{source} · map by {how}", source)
+        if not isinstance(reading, Activations):
+            return (f"live sample, T {reading.temperature:g} · map by {how}", "live sample", "live")
+        source = printable(reading.source)
+        brief = source.split(",")[0].split(" at ")[0]  # as "generated", where more was said
+        return (f"{source} · map by {how}", source, brief, brief.split(" ")[0])
 
     def _plan(
         self, reading: Reading, unit: UnitView, order: NDArray[np.int64], width: int, height: int, at: int
@@ -200,15 +200,14 @@ class TextPanel(AskedPanel):
         index = row * (1 if self.look.mono else 2)
         return character, self._numbers[index] if 0 <= index < len(self._numbers) else None
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Go to the character, or choose unit and character of the map's cell."""
         character, unit = self.place_at(event.x, event.y)
-        if event.chain == 1 and (character is not None or unit is not None):
-            event.stop()
-            at, chosen = (-1 if value is None else value for value in (character, unit))
-            await self.run_action(f"screen.point({at}, {chosen})")
-        else:
-            await super().on_click(event)
+        if event.chain != 1 or (character is None and unit is None):
+            return False
+        at, chosen = (-1 if value is None else value for value in (character, unit))
+        await self.run_action(f"screen.point({at}, {chosen})")
+        return True
 
     async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Go to the previous unit."""

@@ -218,11 +218,11 @@ class CurvesPanel(AskedPanel):
         name = Span(crop(printable(curve.name), NAME), Style(fg=palette.faint))
         return fit((name, *line, Span(" "), Span(words, Style(fg=palette.foreground))), width)
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Draw the curve large that was clicked."""
         key = next((key for place, key in self._places if place.contains(event.x - 1, event.y - 1 - self._top)), "")
-        if event.chain == 1 and key:
-            event.stop()
-            await self.run_action(f"screen.curve('{key}')")
-        else:
-            await super().on_click(event)
+        if event.chain != 1 or not key:
+            return False
+        await self.run_action(f"screen.curve('{key}')")
+        return True
+

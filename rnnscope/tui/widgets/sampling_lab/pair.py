@@ -194,14 +194,13 @@ class PairPanel(AskedPanel):
         more = "taken while training" if live else "validation text"
         return Painted(rows, left, self.age(when, taken, width, more), (half, right))
 
-    async def on_click(self, event: events.Click) -> None:
+    async def clicked(self, event: events.Click) -> bool:
         """Put the cursor on the character that was clicked, in either pane."""
         at = self._at(event.x - 1, event.y - 1)
-        if event.chain == 1 and at is not None:
-            event.stop()
-            await self.run_action(f"screen.point({at})")
-        else:
-            await super().on_click(event)
+        if event.chain != 1 or at is None:
+            return False
+        await self.run_action(f"screen.point({at})")
+        return True
 
     def _at(self, x: int, y: int) -> int | None:
         """Return the index of the character drawn at a cell of the inside, None where none is."""
