@@ -94,25 +94,34 @@ def test_integrated_gradients_are_those_of_one_text_at_a_time_by_hand(
     monkeypatch.setattr(attribution, "DELTA", math.inf)
     looked_at = small(cell, layers, one_hot=one_hot)
     event = ask(looked_at)
-    assert event.method.endswith(", 5 steps")
+    assert event.method.endswith(", 10 steps")
     x, base = vectors(looked_at), baseline(looked_at)
     mean = torch.zeros_like(x)
     for point, weight in zip(*np.polynomial.legendre.leggauss(5), strict=True):
-        at = (base + (point + 1) / 2 * (x - base)).requires_grad_()
-        mean += weight / 2 * torch.autograd.grad(number(looked_at.model, at, target_of(looked_at, event)), at)[0]
+        for share in (0.25 + point / 4, 0.75 + point / 4):  # in either half of the line
+            at = (base + share * (x - base)).requires_grad_()
+            mean += weight / 4 * torch.autograd.grad(number(looked_at.model, at, target_of(looked_at, event)), at)[0]
     np.testing.assert_allclose(event.scores, (mean * (x - base)).sum(-1), rtol=1e-6, atol=1e-9)
 
 
-def test_steps_are_doubled_until_complete_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at = small("lstm")
-    monkeypatch.setattr(attribution, "STEPS", 1)
-    exact = ask(looked_at)
-    steps = int(exact.method.split(", ")[-1].removesuffix(" steps"))
-    assert steps > 1
-    assert exact.delta < DELTA
-    monkeypatch.setattr(attribution, "MOST_STEPS", steps // 2)
-    rough = ask(looked_at)
-    assert rough.method.endswith(f", {steps // 2} steps")
+@pytest.mark.parametrize("of_unit", [False, True])
+def test_stretches_are_halved_where_the_gradient_is_a_spike(of_unit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = small("tanh", 1, one_hot=True)
+    model = looked_at.model
+    with torch.no_grad():  # the first unit switches in an instant, a third of the way from spaces to anything else
+        for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            model.layers[0].get_parameter(name)[0] = 0
+        model.layers[0].get_parameter("weight_ih_l0")[0] = 600
+        model.layers[0].get_parameter("weight_ih_l0")[0, looked_at.corpus.vocabulary.encode(" ")] = -300
+    options: dict[str, Any] = {"of_unit": of_unit, "prompt": "no"}
+    event = ask(looked_at, **options)
+    assert event.delta < DELTA
+    steps = int(event.method.split(", ")[-1].removesuffix(" steps"))
+    assert steps % attribution.STEPS == 0
+    assert steps > 2 * attribution.STEPS
+    monkeypatch.setattr(attribution, "MOST_STEPS", 1)
+    rough = ask(looked_at, **options)
+    assert rough.method.endswith(f", {2 * attribution.STEPS} steps")
     assert rough.delta > DELTA
 
 
