@@ -24,14 +24,12 @@ class AskedPanel(Panel):
     _asks = False  # it says what to press, which depends on the focus
 
     def on_focus(self) -> None:
-        """Redraw the frame, and what to press."""
+        """Say again what to press (textual calls the panel's own `on_focus` as well)."""
         self._ask_again()
-        super().on_focus()
 
     def on_blur(self) -> None:
-        """Redraw the frame, and what to press."""
+        """Say again what to press."""
         self._ask_again()
-        super().on_blur()
 
     def _ask_again(self) -> None:
         if self._asks:

@@ -225,4 +225,3 @@ class CurvesPanel(AskedPanel):
             return False
         await self.run_action(f"screen.curve('{key}')")
         return True
-

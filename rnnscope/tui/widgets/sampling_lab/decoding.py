@@ -57,15 +57,14 @@ def kinds(prompt: str, text: str, copy: str) -> tuple[int, ...]:
     """
     found = [1] * len(prompt)
     seen: set[str] = set()
-    for line in text.splitlines(keepends=True):
-        told = line.rstrip("\n")
-        found += [2 if told in seen and told.strip() else 0] * len(line)
-        seen.add(told)
+    for line in text.split("\n"):
+        found += [2 if line in seen and line.strip() else 0] * (len(line) + 1)
+        seen.add(line)
     at = text.find(copy) if copy else -1
     if at >= 0:
         start = len(prompt) + at
         found[start : start + len(copy)] = [3] * len(copy)
-    return tuple(found)
+    return tuple(found[: len(prompt) + len(text)])
 
 
 def styles(palette: Palette, mono: bool) -> tuple[Style, Style, Style, Style]:
