@@ -87,7 +87,8 @@ ASKED: dict[str, tuple[str, str]] = {
     "activations": ("rnnscope.probes.activations", "states and gates of every unit on a text, top-5 next characters"),
     "attribution": ("rnnscope.probes.attribution", "which earlier characters made the model predict this one"),
     "birth": ("rnnscope.probes.birth", "one unit on one text over all checkpoints: when it learned a concept"),
-    "decoding": ("rnnscope.probes.decoding", "one prompt continued in up to four ways side by side, with figures of each"),
+    "decoding": ("rnnscope.probes.decoding", "one prompt continued in up to four ways side by side, with figures"),
+    "exposure": ("rnnscope.probes.exposure", "teacher forcing beside free running by position, over many prefixes"),
     "interventions": ("rnnscope.probes.interventions", "units held while the model writes; which units bear the loss"),
     "ngram": ("rnnscope.probes.ngram", "the n-gram rival: nats of unsmoothed and Kneser-Ney models, and their texts"),
 }

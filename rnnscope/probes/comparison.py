@@ -34,9 +34,9 @@ def relative_distance(reference: Tensor, other: Tensor) -> Tensor:
     return torch.where(gap == 0, gap, gap / reference.norm(dim=-1))
 
 
-def _hidden(layers: list[dict[str, Tensor]]) -> Tensor:
+def all_hidden(layers: list[dict[str, Tensor]]) -> Tensor:
     """Return all layers' h side by side: (T, B, L*H)."""
-    return torch.cat([layer["h"] for layer in layers], -1).float()
+    return torch.cat([layer["h"] for layer in layers], -1)
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def measure(
     ids = torch.from_numpy(pieces).to(device)
 
     logits, _, layers = model.trace(ids, model.initial_state(ids.shape[1]))
-    hidden = _hidden(layers)
+    hidden = all_hidden(layers)
     forced = hidden[prefix:, 0]
     truth = ids[prefix:, 0]
     log_p = torch.log_softmax(logits[prefix - 1 : -1, 0].float(), -1).gather(1, truth[:, None])[:, 0]
@@ -75,7 +75,7 @@ def measure(
     going = free_run(Stepper(model), logits[prefix - 1, :1], state, Strategy(temperature), uniforms(seed, 1, device))
     written, before = (torch.stack(part) for part in zip(*islice(going, length), strict=True))
     _, _, layers = model.trace(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
-    distance = relative_distance(forced, _hidden(layers)[prefix:, 0])
+    distance = relative_distance(forced, all_hidden(layers)[prefix:, 0])
     model.train(was_training)
     return Comparison(
         prefix=vocabulary.decode(pieces[:prefix, 0]),

@@ -1,0 +1,202 @@
+"""Exposure: teacher forcing beside free running from many prefixes of real text, by position.
+
+Under forcing the model reads the true text; running free it reads what it wrote itself. Where its states or its
+predictions part from those on real text it has to go on from what training never showed it (exposure bias: Bengio et
+al. 2015, Ranzato et al. 2016). A distance means something only beside that of states on unrelated real text.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnscope.errors import UserError
+from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
+from rnnscope.model import CharRNN
+from rnnscope.probes.comparison import PREFIX, all_hidden, relative_distance
+from rnnscope.probes.judge import judge
+from rnnscope.probes.sampling import device_of
+from rnnscope.probes.stretches import spread
+from rnnscope.probes.subject import Subject
+from rnnscope.probes.telling import held_out_auc
+from rnnscope.recording.lab_events import Floats
+from rnnscope.recording.reading_events import Exposure
+from rnnscope.recording.requests import Request
+
+BLOCK = 1 << 22
+"""Numbers of one layer's gates, or of the logits, that are held at a time: 16 MB of each."""
+LONGEST_WINDOW = 32
+"""Positions measured at a time, at most; between two, it reports."""
+TOLD_APART = 128
+"""Prefixes at most whose states the probe is to tell apart."""
+
+WRITTEN, READ = 0.4, 0.85
+"""Shares of the work after which the model has written, and after which all is read again."""
+
+
+def measure(subject: Subject, request: Request) -> Exposure:
+    """Read `prefixes` stretches of the validation part, spread evenly, and from the first 64 characters of each go on
+    for `length` characters both ways. A short text has fewer and shorter ones.
+
+    The states told apart, and their distance, are all layers' h side by side.
+
+    Raises:
+        UserError: the validation part has less than two characters.
+        Cancelled: out of subject.report.
+    """
+    started = time.perf_counter()
+    text, vocabulary = subject.corpus.validation, subject.corpus.vocabulary
+    if len(text) < 2:
+        raise UserError("the validation part has no text to read; give it a larger part with --split")
+    prefix = min(PREFIX, max(1, len(text) // 4))
+    ids = spread(text, request.prefixes, prefix + min(request.length, len(text) - prefix), device_of(subject.model))
+    given, truth = ids[:prefix], ids[prefix:]
+    free = written(subject, given, len(truth), request)
+    shown = request.seed % ids.shape[1]
+    found = compare(subject, given, truth, free, shown)
+    name, judge_free, judge_true = _judged(subject, given, truth, free)
+    differ = np.flatnonzero((truth[:, shown] != free[:, shown]).cpu().numpy())
+    nothing = np.zeros(0, np.float32)
+    return Exposure(
+        prefixes=ids.shape[1],
+        temperature=request.temperature,
+        prefix=vocabulary.decode(given[:, shown].cpu().numpy()),
+        truth=vocabulary.decode(truth[:, shown].cpu().numpy()),
+        free=vocabulary.decode(free[:, shown].cpu().numpy()),
+        divergence=int(differ[0]) if len(differ) else -1,
+        judge=name,
+        judge_free=judge_free,
+        judge_true=judge_true,
+        oracle="",
+        oracle_free=nothing,
+        oracle_true=nothing,
+        excess=nothing,
+        seconds=time.perf_counter() - started,
+        **found._asdict(),
+    )
+
+
+def written(subject: Subject, given: Tensor, length: int, request: Request) -> Tensor:
+    """Return ids (N, P) that the model writes after given (T, P), from a zero state."""
+    model, prefixes = subject.model, given.shape[1]
+    logits, state, _ = model.trace(given, model.initial_state(prefixes))
+    numbers = uniforms(request.seed, prefixes, given.device)
+    going = free_run(Stepper(model), logits[-1], state, Strategy(request.temperature), numbers)
+    drawn = []
+    for n, (ids, _) in enumerate(islice(going, length)):
+        drawn.append(ids)
+        if n % LONGEST_WINDOW == 0:
+            subject.report(WRITTEN * n / length, f"writing after {prefixes} prefixes")
+    return torch.stack(drawn)
+
+
+class Measured(NamedTuple):
+    """The numbers of an `Exposure` that are the model's own; see there."""
+
+    forced_probability: Floats
+    free_probability: Floats
+    forced_entropy: Floats
+    free_entropy: Floats
+    nll: Floats
+    distance: Floats
+    jensen_shannon: Floats
+    distance_reference: float
+    shannon_reference: float
+    auc: Floats
+
+
+def compare(subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown: int) -> Measured:
+    """Read truth and free (N, P) after given (T, P), both in the same way, and compare position by position.
+
+    shown: the prefix of which probabilities and entropies are kept.
+    """
+    parts: dict[str, list[Tensor]] = {name: [] for name in Measured._fields}
+    done, apart = 0, min(given.shape[1], TOLD_APART)
+    for forced, own in zip(_read(subject.model, given, truth), _read(subject.model, given, free), strict=True):
+        subject.report(WRITTEN + (READ - WRITTEN) * done / len(truth), "reading both")
+        window = slice(done, done + len(forced.hidden))
+        done = window.stop
+        log_p = log_probability_of(truth[window], forced.before)
+        parts["forced_probability"].append(log_p[:, shown].exp())
+        own_log_p = log_probability_of(free[window, shown], own.before[:, shown])
+        parts["free_probability"].append(own_log_p.exp())
+        parts["forced_entropy"].append(entropy(forced.before[:, shown]))
+        parts["free_entropy"].append(entropy(own.before[:, shown]))
+        parts["nll"].append(curve(-log_p))
+        parts["distance"].append(curve(relative_distance(forced.hidden, own.hidden)))
+        parts["jensen_shannon"].append(curve(jensen_shannon(forced.after, own.after)))
+        other = forced.hidden.roll(_half(given), 1), forced.after.roll(_half(given), 1)
+        parts["distance_reference"].append(relative_distance(forced.hidden, other[0]).mean(1))
+        parts["shannon_reference"].append(jensen_shannon(forced.after, other[1]).mean(1))
+        parts["auc"].append(held_out_auc(forced.hidden[:, :apart], own.hidden[:, :apart]))
+    whole: dict[str, Any] = {name: torch.cat(part, -1).float().cpu().numpy() for name, part in parts.items()}
+    for name in ("distance_reference", "shannon_reference"):  # of one prefix there is no other
+        whole[name] = float(whole[name].mean()) if given.shape[1] > 1 else math.nan
+    return Measured(**whole)
+
+
+class _Window(NamedTuple):
+    """W positions: the predictions (W, P, V) before and after reading each character, and hidden (W, P, L*H) after."""
+
+    before: Tensor
+    after: Tensor
+    hidden: Tensor
+
+
+@torch.no_grad()
+def _read(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[_Window]:
+    """Yield what the model makes of rest (N, P) after given (T, P), a window of positions at a time."""
+    prefixes = given.shape[1]
+    logits, state, _ = model.trace(given, model.initial_state(prefixes))
+    last = logits[-1:]
+    widest = max(model.vocabulary_size, len(model.cell.gates) * model.config.hidden)
+    size = max(1, min(LONGEST_WINDOW, BLOCK // (prefixes * widest)))
+    for begin in range(0, len(rest), size):
+        logits, state, layers = model.trace(rest[begin : begin + size], state)
+        yield _Window(torch.cat([last, logits[:-1]]), logits, all_hidden(layers))
+        last = logits[-1:]
+
+
+def _half(given: Tensor) -> int:
+    """Return by how many prefixes one is as far away as can be from the one it is compared with."""
+    return max(1, given.shape[1] // 2)
+
+
+def curve(values: Tensor) -> Tensor:
+    """Return mean, 10% and 90% quantile (3, W) of values (W, P) over the prefixes."""
+    quantiles = torch.quantile(values, torch.tensor([0.1, 0.9]).to(values), dim=1)
+    return torch.cat([values.mean(1)[None], quantiles])
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Return the entropy (...) in nats of the distributions that logits (..., V) stand for."""
+    log_p = torch.log_softmax(logits, -1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergence (...) in nats, 0 to ln 2, of the distributions of two logits (..., V).
+
+    (KL(p || m) + KL(q || m)) / 2 with m the mean of the two (Lin 1991); exactly 0 where they are the same.
+    """
+    p, q = torch.softmax(one, -1), torch.softmax(other, -1)
+    mean = ((p + q) / 2).clamp_min(torch.finfo(p.dtype).tiny)
+    return (torch.xlogy(p, p / mean) + torch.xlogy(q, q / mean)).sum(-1).clamp_min(0) / 2
+
+
+def _judged(subject: Subject, given: Tensor, truth: Tensor, free: Tensor) -> tuple[str, Floats, Floats]:
+    """Return the judge's name, and its mean nats (N,) on what the model wrote and on the truth, after given (T, P)."""
+    name, model = judge(subject, READ)
+    subject.report(READ, f"the {name} judges")
+    nats = [
+        model.nats(torch.cat([given, rest]).t().cpu().numpy())[:, len(given) :].mean(0).astype(np.float32)
+        for rest in (free, truth)
+    ]
+    return name, nats[0], nats[1]
