@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rnnscope.recording.commands import Measure
@@ -14,7 +14,6 @@ from rnnscope.tui.view import Reading
 
 PROBES = {"text": "activations"}
 """The probe behind a panel, where it is not of the same name."""
-LENGTH = Request().length
 
 
 def probe_of(panel: str) -> str:
@@ -22,89 +21,104 @@ def probe_of(panel: str) -> str:
     return PROBES.get(panel, panel)
 
 
-def again(view: NeuronView, reading: Reading | None) -> Request:
-    """Return the text that was asked for last; where none was, the one that is shown, to be read in full."""
-    if view.asked is not None and not view.live:
-        return view.asked
-    return Request() if reading is None else Request(source="prompt", prompt=reading.text)
+def typed(text: str, bytes_mode: bool) -> str:
+    """Return shown text as a person would type it: in bytes mode, where each character stands for a byte of UTF-8, the
+    characters that the bytes spell (half ones left out).
+    """
+    return text.encode("latin-1", "ignore").decode("utf-8", "ignore") if bytes_mode else text
 
 
-def excerpt(view: NeuronView, part: Literal["validation", "train"], length: int | None) -> Request:
-    """Return the next excerpt of "validation" or "train", of `length` characters in all (None: unknown)."""
-    asked, start = view.asked, 0
-    if asked is not None and asked.source == part:
-        start = asked.start + asked.length
-    if length is not None and start + 1 >= length:
-        start = 0
-    return replace(Request(), source=part, start=start)
+@dataclass(frozen=True)
+class Asker:
+    """Makes requests from what is looked at.
 
+    view: settled. temperature: of the samples of the run. bytes_mode: see `typed`.
+    """
 
-def _shown(view: NeuronView, reading: Reading | None) -> Request:
-    """Return the request for the very text on the screen, whatever the network would write now."""
-    asked = view.asked or Request()
-    chosen = replace(asked, layer=view.unit.layer, units=(view.unit.unit,), field=view.unit.field, concept=view.own)
-    return chosen if reading is None else replace(chosen, source="prompt", prompt=reading.text)
+    view: NeuronView
+    reading: Reading | None = None
+    temperature: float = Request().temperature
+    bytes_mode: bool = False
 
+    def command(self, panel: str) -> Measure:
+        """Return the command that measures what `panel` shows."""
+        special = {
+            "text": self.again, "contexts": self._contexts, "birth": self._birth,
+            "interventions": self._intervention, "attribution": self._attribution,
+        }  # fmt: skip
+        return _measure(probe_of(panel), special.get(panel, self._shown)())
 
-def command(panel: str, view: NeuronView, reading: Reading | None) -> Measure:
-    """Return the command that measures what `panel` shows. `view` is settled."""
-    made = {"text": again, "contexts": _contexts, "birth": _birth, "interventions": _intervention,
-            "attribution": _attribution}.get(panel, _shown)(view, reading)  # fmt: skip
-    return _measure(probe_of(panel), made)
+    def ranking(self) -> Measure:
+        """Return the command that also ablates every unit of the layer in turn; that can be done to h and c alone."""
+        held = self._intervention()
+        return _measure("interventions", replace(held, ranked=True, field=held.field if held.field == "c" else "h"))
+
+    def again(self) -> Request:
+        """Return the text that was asked for last; where none was, the one that is shown, to be read in full."""
+        if self.view.asked is not None and not self.view.live:
+            return self.view.asked
+        return Request(temperature=self.temperature) if self.reading is None else self._prompt()
+
+    def written(self) -> Request:
+        """Return the request for a new text of the network's own."""
+        return Request(seed=self.view.seed, temperature=self.temperature)
+
+    def excerpt(self, part: Literal["validation", "train"], length: int | None) -> Request:
+        """Return the next excerpt of "validation" or "train", of `length` characters in all (None: unknown)."""
+        asked, start = self.view.asked, 0
+        if asked is not None and asked.source == part:
+            start = asked.start + asked.length
+        if length is not None and start + 1 >= length:
+            start = 0
+        return Request(source=part, start=start)
+
+    def _prompt(self, stop: int | None = None) -> Request:
+        """Return the request for the very text on the screen (up to a character), whatever would be written now."""
+        text = self.reading.text if self.reading is not None else ""
+        return Request(source="prompt", prompt=typed(text[:stop], self.bytes_mode))
+
+    def _shown(self) -> Request:
+        unit, text = self.view.unit, Request() if self.reading is None else self._prompt()
+        return replace(text, layer=unit.layer, units=(unit.unit,), field=unit.field, concept=self.view.own)
+
+    def _contexts(self) -> Request:
+        """Return the request for the pattern of the span, or, without one, for the unit, where no text plays a part."""
+        shown = replace(self._shown(), threshold=self.view.threshold)
+        if self.view.span == (0, 0):
+            return replace(shown, source=Request().source, prompt="")
+        return replace(shown, span=self.view.span)
+
+    def _birth(self) -> Request:
+        """Return the request to follow the unit, with the concept chosen as a probe takes it: one's own with its
+        expression, a built-in one by its name.
+        """
+        chosen = self.view.concept
+        own = tuple(given for given in self.view.own if given.split("=", 1)[0] == chosen)
+        return replace(self._shown(), concept=own or ((chosen,) if chosen else ()))
+
+    def _intervention(self) -> Request:
+        """Return the request to go on from the text up to the cursor, with the units chosen held."""
+        view, how = self.view, HOWS[self.view.how]
+        text = self._prompt(view.cursor + 1) if self.reading is not None else Request()
+        return replace(
+            text, how=how, layer=view.unit.layer, units=view.chosen_units, field=view.unit.field, seed=view.seed,
+            value=view.value if how in ("clamp", "scale") else 0.0, temperature=self.temperature,
+        )  # fmt: skip
+
+    def _attribution(self) -> Request:
+        """Return the request to explain a character that may follow the cursor, or the unit there."""
+        view, tops = self.view, getattr(self.reading, "top", ())
+        target = tops[view.target][view.cursor] if 0 < view.target < min(TOP, len(tops)) else ""
+        text = self._prompt(view.cursor + 1) if self.reading is not None else Request()
+        return replace(
+            text, layer=view.unit.layer, units=(view.unit.unit,), field=view.unit.field, method=METHODS[view.method],
+            target=target, of_unit=view.target == TOP,
+        )  # fmt: skip
 
 
 def _measure(probe: str, request: Request) -> Measure:
     """Return the command for a request, with nothing in it that the probe does not read."""
-    kept = {name: getattr(request, name) for name in TAKES[probe]}
-    return measure(probe, Request(**kept))
-
-
-def _contexts(view: NeuronView, reading: Reading | None) -> Request:
-    """Return the request for the pattern of the span, or, without one, for the unit, where no text plays a part."""
-    if view.span == (0, 0):
-        chosen = Request(layer=view.unit.layer, units=(view.unit.unit,), field=view.unit.field)
-        return replace(chosen, threshold=view.threshold)
-    return replace(_shown(view, reading), span=view.span, threshold=view.threshold)
-
-
-def _birth(view: NeuronView, reading: Reading | None) -> Request:
-    return replace(_shown(view, reading), concept=_wanted(view))
-
-
-def _wanted(view: NeuronView) -> tuple[str, ...]:
-    """Return the concept chosen as a probe takes it: one's own with its expression, a built-in one by its name."""
-    own = [given for given in view.own if given.split("=", 1)[0] == view.concept]
-    return tuple(own) or ((view.concept,) if view.concept else ())
-
-
-def _intervention(view: NeuronView, reading: Reading | None) -> Request:
-    """Return the request to go on from the text up to the cursor, with the units chosen held."""
-    how = HOWS[view.how]
-    return Request(
-        how=how,
-        layer=view.unit.layer, units=view.chosen_units, field=state_of(view.unit.field), seed=view.seed,
-        value=view.value if how in ("clamp", "scale") else 0.0,
-        prompt=reading.text[: view.cursor + 1] if reading is not None else "",
-    )  # fmt: skip
-
-
-def ranking(view: NeuronView, reading: Reading | None) -> Measure:
-    """Return the command that also ablates every unit of the layer in turn."""
-    return _measure("interventions", replace(_intervention(view, reading), ranked=True))
-
-
-def state_of(field: str) -> str:
-    """Return the state to hold where a gate is shown: gates are made anew at each character, states last."""
-    return field if field in ("h", "c") else "h"
-
-
-def _attribution(view: NeuronView, reading: Reading | None) -> Request:
-    tops = getattr(reading, "top", ())
-    target = tops[view.target][view.cursor] if 0 < view.target < min(TOP, len(tops)) else ""
-    return replace(
-        _shown(view, reading), method=METHODS[view.method], field=state_of(view.unit.field), position=view.cursor,
-        target=target, of_unit=view.target == TOP,
-    )  # fmt: skip
+    return measure(probe, Request(**{name: getattr(request, name) for name in TAKES[probe]}))
 
 
 def concept_given(text: str) -> str | None:

@@ -45,10 +45,11 @@ QUESTIONS: dict[str, Question] = {
 }  # fmt: skip
 
 
-def units_words(layer: int, units: tuple[int, ...]) -> str:
-    """Return which units, in a few words."""
+def units_words(layer: int, units: tuple[int, ...], field: str = "h") -> str:
+    """Return which units, in a few words, and what of them where it is not their output h."""
     listed = ", ".join(map(str, units[:6])) + (f" … ({len(units)})" if len(units) > 6 else "")
-    return f"unit{'s' * (len(units) != 1)} {listed} of layer {layer + 1}"
+    what = "" if field == "h" else f"{field} of "
+    return f"{what}unit{'s' * (len(units) != 1)} {listed} of layer {layer + 1}"
 
 
 def deed(how: str, value: float) -> str:
@@ -58,7 +59,7 @@ def deed(how: str, value: float) -> str:
 
 def intervention_next(view: NeuronView) -> str:
     """Return what M would try."""
-    return f"{units_words(view.unit.layer, view.chosen_units)} {deed(HOWS[view.how], view.value)}"
+    return f"{units_words(view.unit.layer, view.chosen_units, view.unit.field)} {deed(HOWS[view.how], view.value)}"
 
 
 def target_next(view: NeuronView, reading: Reading | None) -> str:
@@ -68,7 +69,7 @@ def target_next(view: NeuronView, reading: Reading | None) -> str:
         return method
     tops = getattr(reading, "top", ())
     if view.target == TOP:
-        what = f"unit {view.unit.unit} of layer {view.unit.layer + 1}"
+        what = units_words(view.unit.layer, (view.unit.unit,), view.unit.field)
     elif view.target < len(tops):
         what = named(tops[view.target][view.cursor])
     else:

@@ -15,7 +15,7 @@ from rnnscope.recording.requests import Request
 from rnnscope.tui.actions import Chip, Group
 from rnnscope.tui.asking import Standing, escaped, measure, newest, standing, unescaped
 from rnnscope.tui.messages import Asked
-from rnnscope.tui.neuron_requests import again, command, concept_given, excerpt, probe_of, ranking
+from rnnscope.tui.neuron_requests import Asker, concept_given, probe_of
 from rnnscope.tui.neuron_rows import Found, loads, order_of, possible_orders, ranked
 from rnnscope.tui.neuron_view import Extent, NeuronView, change, settle, why_unchanged
 from rnnscope.tui.neuron_words import QUESTIONS, intervention_next, target_next
@@ -255,12 +255,18 @@ class NeuronsScreen(LabScreen):
         self.post_message(Asked(sent))
         return True
 
+    def _asker(self) -> Asker:
+        """Return what makes the requests, with all that they depend on."""
+        extent, view = self._looked_at()
+        shown = self.session.newest
+        if shown is None:
+            return Asker(view, extent.reading)
+        return Asker(view, extent.reading, shown.controls.temperature, shown.config.text.bytes)
+
     def _ask_for(self, panel: str) -> bool:
         """Ask the worker to measure for a panel; whether that could be asked."""
-        if panel == "text":
-            return self._ask_for_text(again(self.view, self._looked_at()[0].reading))
-        extent, view = self._looked_at()
-        return self._send(command(panel, view, extent.reading))
+        asker = self._asker()
+        return self._ask_for_text(asker.again()) if panel == "text" else self._send(asker.command(panel))
 
     def _ask_for_text(self, request: Request) -> bool:
         """Ask for a text; from now on it is the one shown."""
@@ -281,22 +287,18 @@ class NeuronsScreen(LabScreen):
 
     def action_measure_text(self, source: str) -> None:
         """Ask for a text: "generate", or the next piece of "validation" or "train"."""
-        started = self.session.shown.state.started if self.session.shown else None
+        asker, shown = self._asker(), self.session.shown
+        started = shown.state.started if shown else None
         if source == "validation":
-            self._ask_for_text(excerpt(self.view, "validation", started.event.validation_chars if started else None))
+            self._ask_for_text(asker.excerpt("validation", started.event.validation_chars if started else None))
         elif source == "train":
-            self._ask_for_text(excerpt(self.view, "train", started.event.train_chars if started else None))
+            self._ask_for_text(asker.excerpt("train", started.event.train_chars if started else None))
         else:
-            self._ask_for_text(self._written())
-
-    def _written(self) -> Request:
-        shown = self.session.newest
-        return Request(seed=self.view.seed, temperature=shown.controls.temperature if shown else Request().temperature)
+            self._ask_for_text(asker.written())
 
     def action_measure_loads(self) -> None:
         """Ask for the ranking of the layer's units by what the loss gains without each."""
-        extent, view = self._looked_at()
-        self._send(ranking(view, extent.reading))
+        self._send(self._asker().ranking())
 
     def action_another_seed(self) -> None:
         """Try an intervention, or write a text, with other random numbers."""
@@ -304,7 +306,7 @@ class NeuronsScreen(LabScreen):
         if (self.large or self.focused_panel()) == "interventions":
             self._ask_for("interventions")
         else:
-            self._ask_for_text(self._written())
+            self._ask_for_text(self._asker().written())
 
     # -- what is typed ---------------------------------------------------------------------------------------------
 

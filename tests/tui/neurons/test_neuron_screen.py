@@ -331,7 +331,7 @@ async def test_an_attribution_is_asked_for(training: Writer) -> None:
         await pilot.press("M")
         ((probe, given),) = await asked(pilot, training)
         assert (probe, given["method"], given["target"]) == ("attribution", "input_x_gradient", "t")
-        assert given["position"] == len(QUOTED) - 1
+        assert given["prompt"] == QUOTED
     training.close()
 
 

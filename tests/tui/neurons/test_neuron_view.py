@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rnnscope.recording.commands import Measure
 from rnnscope.recording.neuron_events import Activations, Units
 from rnnscope.recording.requests import TAKES, Request
-from rnnscope.tui.neuron_requests import again, command, concept_given, excerpt, probe_of, ranking
+from rnnscope.tui.neuron_requests import Asker, concept_given, probe_of, typed
 from rnnscope.tui.neuron_rows import found, loads, order_of, possible_orders, ranked
 from rnnscope.tui.neuron_view import HOWS, KEYS, METHODS, TOP, WALKS, Extent, NeuronView, change, settle, why_unchanged
 from rnnscope.tui.screens.neurons import PANELS
-from rnnscope.tui.view import UNIT_KEYS, UnitView
+from rnnscope.tui.view import UNIT_KEYS, Reading, UnitView
 from tests.fakes import fake_config, fake_sample
 from tests.neuron_fakes import QUOTED, fake_activations, fake_interventions, fake_units
 
@@ -35,6 +35,14 @@ def after(*keys: str, panel: str = "text", extent: Extent = EXTENT, view: Neuron
     for key in keys:
         view = change(view, key, panel, extent)
     return settle(view, extent)
+
+
+def command(panel: str, view: NeuronView, reading: Reading | None) -> Measure:
+    return Asker(view, reading).command(panel)
+
+
+def excerpt(view: NeuronView, part: Any, length: int | None) -> Request:
+    return Asker(view).excerpt(part, length)
 
 
 def arguments(sent: Measure) -> dict[str, Any]:
@@ -207,11 +215,11 @@ def test_every_panel_asks_its_probe_for_what_it_takes() -> None:
 
 def test_the_text_is_read_again_or_the_one_shown() -> None:
     sample = fake_sample(fake_config(), RNG)
-    assert again(NeuronView(), None) == Request()
-    assert again(NeuronView(), sample) == Request(source="prompt", prompt=sample.text)
+    assert Asker(NeuronView()).again() == Request()
+    assert Asker(NeuronView(), sample).again() == Request(source="prompt", prompt=sample.text)
     asked = Request(source="validation", start=400)
-    assert again(NeuronView(asked=asked), READING) == asked
-    assert again(NeuronView(asked=asked, live=True), sample).prompt == sample.text
+    assert Asker(NeuronView(asked=asked), READING).again() == asked
+    assert Asker(NeuronView(asked=asked, live=True), sample).again().prompt == sample.text
 
 
 def test_excerpts_follow_each_other_and_begin_again() -> None:
@@ -241,28 +249,45 @@ def test_a_span_asks_for_its_pattern_and_no_span_for_the_unit() -> None:
     assert (given["span"], given["threshold"], given["prompt"]) == ([len(QUOTED) - 3, len(QUOTED)], 0.6, QUOTED)
 
 
-def test_an_intervention_goes_on_from_the_cursor_and_holds_states_not_gates() -> None:
+def test_an_intervention_goes_on_from_the_cursor_with_what_is_shown_of_the_units() -> None:
     view = after("up", "toggle", "field", "field", view=NeuronView(unit=UnitView(1, 3), seed=4))
-    given = arguments(command("interventions", view, READING))
-    assert given == {"layer": 1, "units": [3], "seed": 4, "prompt": QUOTED[:4]}
+    given = arguments(Asker(view, READING, temperature=0.5).command("interventions"))
+    assert given == {"layer": 1, "units": [3], "seed": 4, "prompt": QUOTED[:4], "field": "i", "temperature": 0.5}
     assert [arguments(command("interventions", dataclasses.replace(view, how=how), READING)).get("how", "zero")
             for how in range(5)] == list(HOWS)  # fmt: skip
     clamp = arguments(command("interventions", dataclasses.replace(view, how=HOWS.index("clamp")), READING))
     assert clamp["value"] == 1.0
     assert "value" not in arguments(command("interventions", dataclasses.replace(view, how=1), READING))
-    assert arguments(ranking(view, READING))["ranked"] is True
+
+
+def test_only_states_are_held_in_turn() -> None:
+    view = settle(NeuronView(unit=UnitView(1, 3, "f")), EXTENT)
+    given = arguments(Asker(view, READING).ranking())
+    assert (given["ranked"], given.get("field", "h")) == (True, "h")
+    cell = dataclasses.replace(view, unit=UnitView(1, 3, "c"))
+    assert arguments(Asker(cell, READING).ranking())["field"] == "c"
 
 
 def test_an_attribution_explains_what_is_chosen_at_the_cursor() -> None:
     view = after("up")
     given = arguments(command("attribution", view, READING))
-    assert given["position"] == 3
+    assert given["prompt"] == QUOTED[:4]
     assert "target" not in given
     other = arguments(command("attribution", after("target", view=view), READING))
     assert other["target"] == READING.top[1][3]
     unit = arguments(command("attribution", dataclasses.replace(view, target=TOP, method=2), READING))
     assert unit["of_unit"] is True
     assert unit["method"] == METHODS[2]
+
+
+def test_bytes_are_asked_for_as_the_characters_that_they_spell() -> None:
+    shown = "café".encode().decode("latin-1")
+    assert typed(shown, True) == "café"
+    assert typed(shown[:-1], True) == "caf"  # half a character
+    assert typed("café", False) == "café"
+    reading = dataclasses.replace(READING, text=shown + QUOTED[5:])
+    given = arguments(Asker(settle(NeuronView(), Extent(reading)), reading, bytes_mode=True).command("birth"))
+    assert given["prompt"].startswith("café")
 
 
 def test_concepts_of_ones_own_are_checked_and_travel() -> None:

@@ -280,6 +280,7 @@ def test_an_intervention_says_what_was_done_and_what_it_cost() -> None:
 
 def test_units_are_named_and_what_comes_next_is_said() -> None:
     assert units_words(1, (3,)) == "unit 3 of layer 2"
+    assert units_words(1, (3,), "f") == "f of unit 3 of layer 2"
     assert units_words(0, tuple(range(8))) == "units 0, 1, 2, 3, 4, 5 … (8) of layer 1"
     reading = EVENTS["activations"]
     extent = Extent(reading, tops=5)

@@ -36,7 +36,7 @@ def loss_words(event: Interventions) -> str:
 
 def changes_words(event: Interventions, width: int) -> str:
     """Return what was done and what it did to the loss."""
-    what = f"{units_words(event.layer, event.units)} {deed(event.how, event.value)}"
+    what = f"{units_words(event.layer, event.units, event.field)} {deed(event.how, event.value)}"
     return longest(
         width, f"{what}: {loss_words(event)}, T {event.temperature:g}, seed {event.seed}",
         f"{what}: {loss_words(event)}", f"{deed(event.how, event.value)}: {loss_words(event)}",
@@ -91,7 +91,9 @@ class InterventionsPanel(AskedPanel):
         rows.append(caption(width, Style(fg=palette.accent, bold=True), changes_words(event, width)))
         if notes > 1:
             rows.append(self._legend(event, str(asked), width))
-        title = self.title(longest(width - 34, units_words(event.layer, event.units), f"L{event.layer + 1}"))
+        title = self.title(
+            longest(width - 34, units_words(event.layer, event.units, event.field), f"L{event.layer + 1}")
+        )
         return Painted(rows, title, self.age(when, title, width))
 
     def _columns(self, event: Interventions, width: int, height: int) -> list[Row]:
