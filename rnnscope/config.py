@@ -164,6 +164,9 @@ class ProbeConfig:
     parameters_every: int = 100
     """Gradient, weight and update of every parameter tensor."""
 
+    saturation_every: int = 250
+    """How long gates are shut and open."""
+
     sample_length: int = 200
     """Characters of a generated sample (at most 10,000: training waits for them)."""
 

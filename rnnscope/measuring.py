@@ -11,7 +11,18 @@ import torch
 
 from rnnscope.clock import Stopwatch
 from rnnscope.config import Config
-from rnnscope.probes import clipping, comparison, gradients, horizon, jacobian, lyapunov, parameters, sample, triangle
+from rnnscope.probes import (
+    clipping,
+    comparison,
+    gradients,
+    horizon,
+    jacobian,
+    lyapunov,
+    parameters,
+    sample,
+    saturation,
+    triangle,
+)
 from rnnscope.probes.schedule import Schedule, Spent
 from rnnscope.recording import events as e
 from rnnscope.registry import PROBES
@@ -169,6 +180,8 @@ def measure(
             )
         case "parameters" if window is not None and was is not None:
             return parameters.measure(model, was, window.x, window.state)
+        case "saturation":
+            return saturation.while_learning(model, corpus)
     raise ValueError(f"probe {name!r} is not known, or lacks what it is measured on")
 
 

@@ -216,10 +216,13 @@ class CharRNN(nn.Module):
         return self._linear(x, self.decoder.weight, self.decoder.bias), found
 
     @torch.no_grad()
-    def run(self, index: int, x: Tensor, state: LayerState) -> Forward:
-        """Return what the forward scan of layer `index` leaves; x is ids (T, B) for the first layer, else (T, B, H)."""
+    def run(self, index: int, x: Tensor, state: LayerState, *, scan: bool = False) -> Forward:
+        """Return what the forward scan of layer `index` leaves; x is ids (T, B) for the first layer, else (T, B, H).
+
+        scan: not with the fused kernel, even if that is the model's: on CPUs it is slower where all of it is wanted.
+        """
         layer = self.layers[index]
-        if self.kernel == "fused":
+        if self.kernel == "fused" and not scan:
             out, _ = self._fused(layer, self.embed(x) if index == 0 else x, state)
             return self.recompute(index, x, out, state)
         recurrent = self.cell.recurrent(layer)

@@ -80,6 +80,9 @@ PROBES: dict[str, ProbeEntry] = {
     "parameters": ProbeEntry(
         "rnnscope.probes.parameters", "gradient, weight and update of every parameter tensor", "parameters_every"
     ),
+    "saturation": ProbeEntry(
+        "rnnscope.probes.saturation", "how long gates are shut and open, per unit", "saturation_every", lab=False
+    ),
 }
 
 
@@ -90,6 +93,10 @@ ASKED: dict[str, tuple[str, str]] = {
     "decoding": ("rnnscope.probes.decoding", "one prompt continued in up to four ways side by side, with figures"),
     "exposure": ("rnnscope.probes.exposure", "teacher forcing beside free running by position, over many prefixes"),
     "interventions": ("rnnscope.probes.interventions", "units held while the model writes; which units bear the loss"),
+    "units": ("rnnscope.probes.units", "which units know a concept: inside quotes, indentation, your own, ..."),
+    "contexts": ("rnnscope.probes.contexts", "where a unit is highest and lowest, or units are on together"),
+    "saturation": ("rnnscope.probes.saturation", "how long gates are shut and open, per unit"),
+    "statespace": ("rnnscope.probes.statespace", "principal components of states, and a text's way through them"),
     "ngram": ("rnnscope.probes.ngram", "the n-gram rival: nats of unsmoothed and Kneser-Ney models, and their texts"),
 }
 """Probes that are taken when somebody asks (a key, or `rnnscope probe`): module and one line of help. Each has

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnscope.recording.lab_events import Ints
+Labels: TypeAlias = NDArray[Any]
+"""Of each character: yes or no, or a whole number."""
 
 TAB = 8  # columns between tab stops, as in a terminal
 
@@ -28,40 +31,40 @@ SPEAKER = re.compile(
 blank one (as in shakespeare.txt)."""
 
 
-def codes(text: str) -> Ints:
+def codes(text: str) -> Labels:
     """Return the code points of `text` (N,)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _each(text: str, holds: Callable[[str], bool]) -> Ints:
+def _each(text: str, holds: Callable[[str], bool]) -> Labels:
     """Return (N,) bool: whether `holds` of the character; asked once for each distinct one."""
     symbols, which = np.unique(codes(text), return_inverse=True)
     table = np.array([holds(chr(symbol)) for symbol in symbols], bool)
-    labels: Ints = table[which.reshape(-1)] if len(symbols) else np.zeros(0, bool)
+    labels: Labels = table[which.reshape(-1)] if len(symbols) else np.zeros(0, bool)
     return labels
 
 
-def capital(text: str) -> Ints:
+def capital(text: str) -> Labels:
     """Return whether it is a capital letter."""
     return _each(text, str.isupper)
 
 
-def vowel(text: str) -> Ints:
+def vowel(text: str) -> Labels:
     """Return whether it is a, e, i, o or u, whatever its case and accent."""
     return _each(text, lambda symbol: unicodedata.normalize("NFD", symbol)[:1].lower() in tuple("aeiou"))
 
 
-def digit(text: str) -> Ints:
+def digit(text: str) -> Labels:
     """Return whether it is a decimal digit."""
     return _each(text, str.isdecimal)
 
 
-def whitespace(text: str) -> Ints:
+def whitespace(text: str) -> Labels:
     """Return whether it is a space, a tab or a line end."""
     return _each(text, str.isspace)
 
 
-def spans(text: str, pattern: re.Pattern[str]) -> Ints:
+def spans(text: str, pattern: re.Pattern[str]) -> Labels:
     """Return (N,) bool: whether it is part of a match of `pattern`."""
     labels = np.zeros(len(text), bool)
     for match in pattern.finditer(text):
@@ -69,40 +72,40 @@ def spans(text: str, pattern: re.Pattern[str]) -> Ints:
     return labels
 
 
-def speaker(text: str) -> Ints:
+def speaker(text: str) -> Labels:
     """Return whether it is part of a name that says who speaks, up to its colon."""
     return spans(text, SPEAKER)
 
 
-def _next_is(text: str, symbol: str) -> Ints:
+def _next_is(text: str, symbol: str) -> Labels:
     labels = np.zeros(len(text), bool)
     labels[:-1] = codes(text)[1:] == ord(symbol)
     return labels
 
 
-def next_is_newline(text: str) -> Ints:
+def next_is_newline(text: str) -> Labels:
     """Return whether a line end follows; the last character of the text counts as no."""
     return _next_is(text, "\n")
 
 
-def next_is_space(text: str) -> Ints:
+def next_is_space(text: str) -> Labels:
     """Return whether a space follows; the last character of the text counts as no."""
     return _next_is(text, " ")
 
 
-def _since(marks: Ints) -> Ints:
+def _since(marks: Labels) -> Labels:
     """Return (N,) characters since the last mark, 0 at a mark; before the first, the index + 1."""
     at = np.arange(len(marks))
-    since: Ints = at - np.maximum.accumulate(np.where(marks, at, -1)) if len(at) else at
+    since: Labels = at - np.maximum.accumulate(np.where(marks, at, -1)) if len(at) else at
     return since
 
 
-def since_newline(text: str) -> Ints:
+def since_newline(text: str) -> Labels:
     """Return the characters read since the last line end: 0 at the line end itself, 1 at what follows."""
     return _since(codes(text) == 10)
 
 
-def position_in_line(text: str) -> Ints:
+def position_in_line(text: str) -> Labels:
     """Return the column, from 0; a line end is the last character of the line that it ends.
 
     It differs from `since_newline` at line ends: there it is largest, and that is 0.
@@ -112,7 +115,7 @@ def position_in_line(text: str) -> Ints:
     return _since(begins)
 
 
-def position_in_word(text: str) -> Ints:
+def position_in_word(text: str) -> Labels:
     """Return which letter of its word it is, from 1; 0 outside words.
 
     A word is letters, digits and underscores, with single apostrophes inside it.
@@ -124,7 +127,7 @@ def position_in_word(text: str) -> Ints:
     return _since(~(word | apostrophe))
 
 
-def indentation(text: str) -> Ints:
+def indentation(text: str) -> Labels:
     """Return the columns of blanks that its line begins with, as far as they have been read; 0 at a line end.
 
     A tab goes to the next multiple of 8.

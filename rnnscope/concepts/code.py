@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from rnnscope.recording.lab_events import Ints
+from rnnscope.concepts.characters import Labels
 
 Language: TypeAlias = Literal["prose", "hash", "slash"]
 
@@ -39,8 +39,8 @@ CLOSES = {")": "(", "]": "[", "}": "{"}
 class Literals(NamedTuple):
     """Where a program has strings and comments, each (N,) bool."""
 
-    strings: Ints
-    comments: Ints
+    strings: Labels
+    comments: Labels
 
 
 @functools.lru_cache(maxsize=4)
@@ -80,18 +80,18 @@ def _closed(text: str, start: int, end: int) -> int:
     return int(end - start >= len(opening) + len(mark) and text.endswith(mark, start, end))
 
 
-def string(text: str) -> Ints:
+def string(text: str) -> Labels:
     """Return whether one is in a string of a program (of prose: nowhere)."""
     return literals(text).strings
 
 
-def comment(text: str) -> Ints:
+def comment(text: str) -> Labels:
     """Return whether one is in a comment of a program (of prose: nowhere)."""
     return literals(text).comments
 
 
 @functools.lru_cache(maxsize=4)
-def _steps(text: str) -> Mapping[str, Ints]:
+def _steps(text: str) -> Mapping[str, Labels]:
     """Return, for each opening bracket, +1 where a pair opens and -1 where it closes, (N,).
 
     Brackets without a partner count for nothing; at the end of the text those still open do. Of a program, strings
@@ -116,7 +116,7 @@ def _steps(text: str) -> Mapping[str, Ints]:
     return steps
 
 
-def _close(opened: list[tuple[str, int]], mark: str, at: int, steps: Mapping[str, Ints]) -> None:
+def _close(opened: list[tuple[str, int]], mark: str, at: int, steps: Mapping[str, Labels]) -> None:
     """Pair the closing bracket `at` with the newest open `mark`; what was opened since has no partner."""
     for index in range(len(opened) - 1, -1, -1):
         if opened[index][0] == mark:
@@ -126,12 +126,12 @@ def _close(opened: list[tuple[str, int]], mark: str, at: int, steps: Mapping[str
             return
 
 
-def parenthesis_depth(text: str) -> Ints:
+def parenthesis_depth(text: str) -> Labels:
     """Return how many ( are open."""
     return np.cumsum(_steps(text)["("])
 
 
-def bracket_depth(text: str) -> Ints:
+def bracket_depth(text: str) -> Labels:
     """Return how many [ and { are open."""
     steps = _steps(text)
     return np.cumsum(steps["["] + steps["{"])

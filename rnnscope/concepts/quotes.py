@@ -14,7 +14,7 @@ import re
 import numpy as np
 
 from rnnscope.concepts import code
-from rnnscope.recording.lab_events import Ints
+from rnnscope.concepts.characters import Labels
 
 CLOSES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb", "\u2018": "\u2019", "'": "'"}
 """What may close a quotation, by what opened it: straight, curly, low and angled marks."""
@@ -38,7 +38,7 @@ COMMENTED = re.compile(r'"[^"\n]+"')
 WORD = 24  # characters of a word that are looked at
 
 
-def inside_quotes(text: str) -> Ints:
+def inside_quotes(text: str) -> Labels:
     """Return (N,) bool: from the opening mark on, until the closing one."""
     if code.language(text) != "prose":
         return _in_code(text)
@@ -62,7 +62,7 @@ def inside_quotes(text: str) -> Ints:
     return labels
 
 
-def _in_code(text: str) -> Ints:
+def _in_code(text: str) -> Labels:
     strings, comments = code.literals(text)
     labels = strings.copy()
     for match in COMMENTED.finditer(text):

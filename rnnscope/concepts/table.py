@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from rnnscope.concepts import characters, code, quotes
+from rnnscope.concepts.characters import Labels
 from rnnscope.errors import UserError
-from rnnscope.recording.lab_events import Floats, Ints
+from rnnscope.recording.lab_events import Floats
 
 Measure: TypeAlias = Literal["AUC", "R2"]
 
@@ -28,16 +29,16 @@ class Concept:
     """
 
     name: str
-    labels: Callable[[str], Ints]
+    labels: Callable[[str], Labels]
     measure: Measure
     help: str
 
 
-def _yes(name: str, labels: Callable[[str], Ints], help_: str) -> Concept:
+def _yes(name: str, labels: Callable[[str], Labels], help_: str) -> Concept:
     return Concept(name, labels, "AUC", help_)
 
 
-def _count(name: str, labels: Callable[[str], Ints], help_: str) -> Concept:
+def _count(name: str, labels: Callable[[str], Labels], help_: str) -> Concept:
     return Concept(name, labels, "R2", help_)
 
 
