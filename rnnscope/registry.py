@@ -98,6 +98,7 @@ ASKED: dict[str, tuple[str, str]] = {
     "saturation": ("rnnscope.probes.saturation", "how long gates are shut and open, per unit"),
     "statespace": ("rnnscope.probes.statespace", "principal components of states, and a text's way through them"),
     "ngram": ("rnnscope.probes.ngram", "the n-gram rival: nats of unsmoothed and Kneser-Ney models, and their texts"),
+    "recovery": ("rnnscope.probes.recovery", "one wrong character, and how loss and state come back after it"),
 }
 """Probes that are taken when somebody asks (a key, or `rnnscope probe`): module and one line of help. Each has
 `measure(subject: Subject, request: Request) -> Event`, the event being that of its own name."""

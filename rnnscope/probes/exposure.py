@@ -119,7 +119,7 @@ def compare(subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown:
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in Measured._fields}
     done, apart = 0, min(given.shape[1], TOLD_APART)
-    for forced, own in zip(_read(subject.model, given, truth), _read(subject.model, given, free), strict=True):
+    for forced, own in zip(windows(subject.model, given, truth), windows(subject.model, given, free), strict=True):
         subject.report(WRITTEN + (READ - WRITTEN) * done / len(truth), "reading both")
         window = slice(done, done + len(forced.hidden))
         done = window.stop
@@ -132,7 +132,7 @@ def compare(subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown:
         parts["nll"].append(curve(-log_p))
         parts["distance"].append(curve(relative_distance(forced.hidden, own.hidden)))
         parts["jensen_shannon"].append(curve(jensen_shannon(forced.after, own.after)))
-        other = forced.hidden.roll(_half(given), 1), forced.after.roll(_half(given), 1)
+        other = forced.hidden.roll(halfway(given.shape[1]), 1), forced.after.roll(halfway(given.shape[1]), 1)
         parts["distance_reference"].append(relative_distance(forced.hidden, other[0]).mean(1))
         parts["shannon_reference"].append(jensen_shannon(forced.after, other[1]).mean(1))
         parts["auc"].append(held_out_auc(forced.hidden[:, :apart], own.hidden[:, :apart]))
@@ -142,7 +142,7 @@ def compare(subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown:
     return Measured(**whole)
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     """W positions: the predictions (W, P, V) before and after reading each character, and hidden (W, P, L*H) after."""
 
     before: Tensor
@@ -151,7 +151,7 @@ class _Window(NamedTuple):
 
 
 @torch.no_grad()
-def _read(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[_Window]:
+def windows(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[Window]:
     """Yield what the model makes of rest (N, P) after given (T, P), a window of positions at a time."""
     prefixes = given.shape[1]
     logits, state, _ = model.trace(given, model.initial_state(prefixes))
@@ -160,13 +160,13 @@ def _read(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[_Window]:
     size = max(1, min(LONGEST_WINDOW, BLOCK // (prefixes * widest)))
     for begin in range(0, len(rest), size):
         logits, state, layers = model.trace(rest[begin : begin + size], state)
-        yield _Window(torch.cat([last, logits[:-1]]), logits, all_hidden(layers))
+        yield Window(torch.cat([last, logits[:-1]]), logits, all_hidden(layers))
         last = logits[-1:]
 
 
-def _half(given: Tensor) -> int:
-    """Return by how many prefixes one is as far away as can be from the one it is compared with."""
-    return max(1, given.shape[1] // 2)
+def halfway(prefixes: int) -> int:
+    """Return how many prefixes further the one is that each is compared with, as of unrelated text: the farthest."""
+    return max(1, prefixes // 2)
 
 
 def curve(values: Tensor) -> Tensor:

@@ -60,9 +60,10 @@ class Exposure:
 class Recovery:
     """One character of the prefix corrupted, and how loss and state come back. N characters follow it.
 
-    One example in full: text (what was read, corrupted), position in it, was, became; clean, corrupt (N,): nats of
-    each following true character with the true prefix and with the corrupted one. Over P prefixes, curves (3, N): gain
-    (corrupt - clean nats) and distance (of the states, relative). reference: distance of states on unrelated text.
+    One example in full: text (what was read, up to and with the wrong character), position in it, was, became; clean,
+    corrupt (N,): nats of each following true character with the true prefix and with the corrupted one. Over P
+    prefixes, curves (3, N): gain (corrupt - clean nats) and distance (of the states, relative). reference: distance of
+    states on unrelated text.
     after (P,): characters until the state's distance stays below a tenth of the reference, -1 where it does not.
     """
 
