@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from rnnscope.probes import saturation
+from rnnscope.recording.neuron_events import Saturation
 from rnnscope.recording.requests import Request
-from rnnscope.registry import CELLS
+from rnnscope.registry import CELLS, PROBES
 from tests.probes.neuron import subject
+from tests.sessions import config, run
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
@@ -88,3 +91,18 @@ def test_a_dead_relu_is_never_open() -> None:
     assert (event.left == 1).all()
     assert (event.right == 0).all()
     assert event.high[0] == math.inf
+
+
+def test_it_is_taken_while_training_and_changes_nothing(tmp_path: Path) -> None:
+    off = {entry.cadence: 0 for entry in PROBES.values()}
+    every = off | {"saturation_every": 2, "probe_budget": 1.0}
+    _, heard = run(tmp_path / "a", config(training={"steps": 6}, probes=every))
+    _, bare = run(tmp_path / "b", config(training={"steps": 6}, probes=off))
+    found = [(step, event) for step, event in heard.events if isinstance(event, Saturation)]
+    assert [step for step, _ in found] == [2, 4, 6]
+    assert not bare.of(Saturation)
+    assert heard.losses == bare.losses
+    now = heard.session.trainer
+    last = saturation.while_learning(now.model, now.corpus)
+    np.testing.assert_array_equal(found[-1][1].left, last.left)
+    assert not np.array_equal(found[0][1].left, last.left)
