@@ -46,11 +46,13 @@ class Activations:
 class Units:
     """Concept search: how well single units tell concepts, each with its null.
 
-    Units are ranked on the first half of the text and scored on the second. Of each of the C concepts the K best:
-    layers, units (C, K); scores (C, K): AUC (two-sided, so 0.5 to 1) for yes/no concepts, R² for counts; signs (C, K):
-    -1 where a low value means yes. measures: "AUC" or "R2" by concept. nulls (C,): 95% quantile over circular shifts
-    of the labels of the best score that any unit reaches, found and scored the same way. probes (C,): the same
-    measure for a linear probe on a whole layer (the best layer's), trained on the first half. shares (C,): mean label.
+    Units are ranked on the first half of the text and scored on the second. Of each of the C concepts the K best, by
+    the first half: layers, units (C, K); scores (C, K): AUC for yes/no concepts, with the sign found on the first half
+    (so below 0.5 where it turned out the other way), R² for counts; signs (C, K): -1 where a low value means yes, 0
+    where there is no score. NaN where labels are constant in a half. measures: "AUC" or "R2" by concept. nulls (C,):
+    95% quantile over circular shifts of the labels of the score of the best unit, found and scored the same way.
+    probes (C,): the same measure for a linear probe on a whole layer (the best layer's), trained on the first half.
+    shares (C,): mean label.
     """
 
     kind: ClassVar[str] = "units"
@@ -99,9 +101,9 @@ class Contexts:
 
 @dataclass(frozen=True)
 class Saturation:
-    """Share of the time that each gate is shut or open (Karpathy et al. 2015, figure 2): left (G, L, H) below `low`,
-    right (G, L, H) above `high`; (G,) each, 0.1 and 0.9 for gates, -0.9 and 0.9 for tanh states, 0 and the 99.9%
-    quantile of all for ReLU. fields: the G quantities.
+    """Share of the time that each gate is shut or open (Karpathy et al. 2015, figure 2): left (G, L, H) at or below
+    `low`, right (G, L, H) at or above `high`; (G,) each, 0.1 and 0.9 for gates, -0.9 and 0.9 for tanh, -1.47 and 1.47
+    (where tanh(c) is that) for c, 0 and the 99.9% quantile of all for ReLU. fields: the G quantities.
     """
 
     kind: ClassVar[str] = "saturation"
@@ -116,10 +118,11 @@ class Saturation:
 
 @dataclass(frozen=True)
 class StateSpace:
-    """Principal components of a layer's states while reading N characters: points (N, 3), explained (3,) shares.
+    """Principal components of a layer's states: points (N, 3), explained (3,) shares, of all that was read.
 
-    text: the characters read; the last `trajectory` of them are the text that was looked at. concepts: C names;
-    labels: (C, N) float16.
+    text: the character of each point. The last `trajectory` points are the text that was looked at, character by
+    character; those before them are evenly spread over a longer text, in order. concepts: C names; labels: (C, N)
+    float16. NaN for states that are not finite.
     """
 
     kind: ClassVar[str] = "statespace"

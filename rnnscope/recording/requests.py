@@ -103,7 +103,7 @@ TEXT = ("source", "prompt", "file", "start", "length", "seed", "temperature")
 
 TAKES: dict[str, tuple[str, ...]] = {
     "activations": TEXT,
-    "units": ("field", "chars", "shifts", "concept", "seed"),
+    "units": ("field", "chars", "shifts", "concept"),
     "contexts": (*TEXT, "field", "layer", "units", "chars", "span", "threshold"),
     "saturation": ("chars",),
     "statespace": (*TEXT, "field", "layer", "chars", "concept"),
