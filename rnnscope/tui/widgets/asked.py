@@ -15,7 +15,9 @@ BAR = 24  # cells
 
 
 class AskedPanel(Panel):
-    """`aside` is a `Standing`: it is written on the lower edge of the frame, and in the middle while there is no data.
+    """`aside` is a `Standing`, written on the lower edge of the frame.
+
+    While there is no data the last of `inputs` is one, and is written in the middle instead (see `asking`).
 
     key: what gets it, as printed on the keyboard.
     """
@@ -36,8 +38,9 @@ class AskedPanel(Panel):
             self._asks, self._painted = False, None
 
     def note(self, width: int) -> Row:
-        """Return how it stands, for the lower edge."""
-        if not isinstance(self.aside, Standing) or not self.aside.ways:
+        """Return how it stands, for the lower edge, unless it is said in the middle."""
+        in_the_middle = bool(self.inputs) and isinstance(self.inputs[-1], Standing)
+        if in_the_middle or not isinstance(self.aside, Standing) or not self.aside.ways:
             return ()
         palette = self.look.palette
         again = f" · {self.key} measures again" if self.key and self.aside.old else ""

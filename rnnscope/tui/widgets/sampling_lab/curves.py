@@ -98,7 +98,8 @@ class CurvesPanel(AskedPanel):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self._scales: dict[str, tuple[float, float]] = {}  # as far as they have grown
+        self._scales: dict[tuple[str, bool], tuple[float, float]] = {}  # as far as they have grown
+        self._live = False  # one prefix is drawn, which jumps up and down more than a mean: it has axes of its own
         self._places: list[tuple[Region, str]] = []  # where the small ones are, counted from the first row of them
         self._top = 0  # that row
         self._kept: tuple[object, Place, list[Row]] | None = None
@@ -113,6 +114,7 @@ class CurvesPanel(AskedPanel):
         measured = when if isinstance(when, When) else When(0)
         at = at if isinstance(at, int) else 0
         chosen = str(name) if name in curves else next(iter(curves))
+        self._live = not isinstance(event, Exposure)
         curve, others = curves[chosen], {key: one for key, one in curves.items() if key != chosen}
         faint = Style(fg=self.look.palette.faint)
         rows: list[Row] = [caption(width, faint, *curve.says)]
@@ -136,12 +138,12 @@ class CurvesPanel(AskedPanel):
 
     def _scale(self, curve: Curve) -> tuple[float, float]:
         """Return the ends of a curve's axis, which only grow."""
-        scale = self._scales.get(curve.name, curve.scale)
+        scale = self._scales.get((curve.name, self._live), curve.scale)
         if curve.grows:
             shown = [one for drawn in curve.lines for one in (drawn.mean, drawn.high) if one is not None]
             shown.append(np.array([value for value, _ in curve.references]))
             scale = grown(scale, np.concatenate(shown))
-        self._scales[curve.name] = scale
+        self._scales[curve.name, self._live] = scale
         return scale
 
     def _chart(self, curve: Curve, width: int, height: int, at: int | None = None) -> list[Row]:
