@@ -30,10 +30,12 @@ SCORED = 10_000
 """Characters of the validation part that give each checkpoint's loss and score: the same ones for all."""
 STREAMS, WARM_UP = 16, 100
 """They are read in so many pieces side by side, each after so many characters that fill the state and do not count."""
+LONGEST = 200_000
+"""Characters of the validation part that they are spread over."""
 
 
 class Pieces(NamedTuple):
-    """A text cut into B pieces of W + T characters that are read side by side; the first W of each do not count.
+    """B pieces of W + T characters of a text that are read side by side; the first W of each do not count.
 
     ids (W + T, B). counted (B * T,): where in the text those are that count, piece after piece. targets (T, B): what
     comes after them.
@@ -47,7 +49,7 @@ class Pieces(NamedTuple):
 def measure(subject: Subject, request: Request) -> Birth:
     """Return the event for a unit on the text that `request` names, at each checkpoint that is left, and now.
 
-    A concept is scored on the beginning of the validation part.
+    Loss and concept are those of the same characters, spread over the validation part.
 
     Raises:
         UserError: no such text or concept, more than one, or a checkpoint that is damaged.
@@ -58,8 +60,8 @@ def measure(subject: Subject, request: Request) -> Birth:
     decode = subject.corpus.vocabulary.decode
     concept = find(request.concept[0]) if request.concept else None
     ids = text_of(subject, request).ids
-    validation = subject.corpus.validation[: WARM_UP + SCORED + 1].astype(np.int64)
-    pieces = cut(validation, STREAMS, WARM_UP)
+    validation = subject.corpus.validation[:LONGEST].astype(np.int64)
+    pieces = cut(validation, SCORED, STREAMS, WARM_UP)
     labels = labels_of((concept,), decode(validation))[0, pieces.counted] if concept else None
     steps, values, losses, found = [], [], [], []
     for step, model in checkpoints(subject):
@@ -86,16 +88,18 @@ def measure(subject: Subject, request: Request) -> Birth:
     )
 
 
-def cut(text: NDArray[np.int64], streams: int, warm_up: int) -> Pieces:
-    """Cut a text of at least two characters into at most `streams` pieces; the last character is only predicted.
+def cut(text: NDArray[np.int64], count: int, streams: int, warm_up: int) -> Pieces:
+    """Spread at most `streams` pieces evenly over a text of at least two characters; about `count` in all count.
 
-    The pieces overlap in the `warm_up` characters, fewer in a short text, that each begins with.
+    Each begins with `warm_up` characters, fewer in a short text, in which it may overlap with the one before. The
+    text's last character is only predicted.
     """
     warm_up = min(warm_up, (len(text) - 1) // 4)
     countable = len(text) - 1 - warm_up
     streams = max(1, min(streams, countable // max(1, warm_up)))
-    starts = countable // streams * np.arange(streams)
-    ids = text[starts + np.arange(warm_up + countable // streams)[:, None]]
+    each = max(1, min(count, countable) // streams)
+    starts = np.linspace(0, countable - each, streams).astype(np.int64)
+    ids = text[starts + np.arange(warm_up + each)[:, None]]
     counted = (starts + np.arange(warm_up, len(ids))[:, None]).T
     return Pieces(ids, counted.ravel(), text[counted.T + 1])
 
