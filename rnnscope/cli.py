@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnscope import __version__
 from rnnscope.charts.text import printable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 STARTED = time.monotonic()
+INSPECTED = "neurons"  # the screen that `inspect` begins with
 ENDED_WELL = (EXIT_OK, EXIT_INTERRUPTED, EXIT_TERMINATED)  # of a worker: also when somebody asked it to end
 
 
@@ -50,10 +51,15 @@ def train(arguments: list[str]) -> int:
     return _with_screen(folder, launch.spawn_worker(folder), beside)
 
 
-def _with_screen(folder: Path, worker: subprocess.Popen[bytes] | None, beside: list[Path]) -> int:
+def _with_screen(
+    folder: Path, worker: subprocess.Popen[bytes] | None, beside: list[Path], start: str = "", **looking: Any
+) -> int:
+    """Show the screen until the person leaves. looking: see `inspection.Weights`."""
     from rnnscope.tui.app import run
+    from rnnscope.tui.inspection import Weights
 
-    code = run(folder, owns_worker=worker, beside=beside, started_at=STARTED)
+    weights = Weights(**looking)
+    code = run(folder, owns_worker=worker, beside=beside, start=start, weights=weights, started_at=STARTED)
     failed = worker is not None and worker.poll() is not None and worker.returncode not in ENDED_WELL
     return EXIT_FAILED if code == EXIT_OK and failed else code
 
@@ -72,6 +78,24 @@ def watch(arguments: list[str]) -> int:
     if not sys.stdout.isatty():
         raise UserError("watch needs a terminal; use rnnscope runs --json where there is none")
     return _with_screen(folder, None, [find_run(other, Path(options.RUNS)) for other in asked.beside])
+
+
+def inspect(arguments: list[str]) -> int:
+    """Open the screen on what a run has learned, or on one checkpoint."""
+    from rnnscope import options
+
+    asked = options.parse(options.Inspect, "inspect", arguments)
+    from rnnscope.launch import find_weights
+    from rnnscope.recording.reader import Reader
+    from rnnscope.recording.runs import find_run
+
+    folder, checkpoint = find_weights(asked.run, Path(options.RUNS))
+    with Reader(folder):
+        pass
+    if not sys.stdout.isatty():
+        raise UserError("inspect needs a terminal; use rnnscope probe where there is none")
+    beside = [find_run(other, Path(options.RUNS)) for other in asked.beside]
+    return _with_screen(folder, None, beside, INSPECTED, checkpoint=checkpoint, device=asked.device)
 
 
 def runs(arguments: list[str]) -> int:
@@ -146,6 +170,18 @@ def probe(arguments: list[str]) -> int:
     return EXIT_OK
 
 
+def import_(arguments: list[str]) -> int:
+    """Make a run of the weights of a plain PyTorch model."""
+    from rnnscope import options
+
+    asked = options.parse(options.Import, "import", arguments)
+    from rnnscope.adopting import adopt, words  # imports torch
+
+    for line in words(adopt(asked)):
+        print(printable(line))
+    return EXIT_OK
+
+
 def texts(arguments: list[str]) -> int:
     """List built-in texts and those that are fetched once."""
     from rnnscope import listing, options
@@ -185,7 +221,8 @@ def bench(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    function.__name__: function for function in (train, watch, runs, stop, sample, probe, texts, verify, bench)
+    function.__name__.rstrip("_"): function
+    for function in (train, watch, inspect, runs, stop, sample, probe, import_, texts, verify, bench)
 }
 
 

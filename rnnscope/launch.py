@@ -24,7 +24,7 @@ from rnnscope.recording.place import check_new
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.runs import find_run, next_name, request_stop
 from rnnscope.recording.writer import Writer
-from rnnscope.saved import check_checkpoint, resumable_steps, weights_name
+from rnnscope.saved import WEIGHTS, check_checkpoint, resumable_steps, weights_name
 from rnnscope.spawning import own_python, spawn_worker
 
 __all__ = ["defaults", "prepare_new", "prepare_resume", "spawn_worker", "stop"]
@@ -34,6 +34,9 @@ FIXED: dict[str, tuple[str, ...]] = {
     "run": ("run", "seed", "precision", "kernel"),
 }
 """Options that a resumed run must keep, besides those of the text and the model: what was saved depends on them."""
+
+FOREIGN = (".pt", ".pth", ".bin", ".ckpt")
+"""How files of PyTorch's own weights are called."""
 
 BUILTIN_SYMBOLS = 128  # at most, of a built-in text: enough to estimate memory by
 PATIENCE = 0.5  # seconds that a preparation may take before it is shown
@@ -116,6 +119,25 @@ def prepare_resume(folder: Path, config: Config, *, headless: bool = False) -> N
         writer.event(newest.step if newest else 0, Status(STARTING))  # until the worker speaks: not how it ended before
     finally:
         writer.close()
+
+
+def find_weights(name: str, root: Path) -> tuple[Path, int | None]:
+    """Return the run that `name` means (see `find_run`), and the step where it is the weights' file of a checkpoint.
+
+    Raises:
+        UserError: there is no such run, or the file is no checkpoint in a run's folder.
+    """
+    path = Path(name)
+    if path.suffix in FOREIGN:
+        raise UserError(f"{path} is no run; make one of it with: rnnscope import {path} --vocab CHARACTERS.json")
+    if path.suffix != ".safetensors":
+        return find_run(name, root), None
+    named = WEIGHTS.fullmatch(path.name)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    if named is None or not (path.parent / "run.db").is_file():
+        raise UserError(f"{path} is not a checkpoint step-N.safetensors in a run's folder; see rnnscope import")
+    return path.parent, int(named[1])
 
 
 def _with_budget(config: Config, before: Config) -> Config:

@@ -96,7 +96,7 @@ class OneRun:
     """What names a run."""
 
     run: Positional[str]
-    """The run's folder, or its name under checkpoints/."""
+    """The run's folder, or its name under checkpoints/; demo is one that comes along."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,24 @@ class Watch(OneRun):
 
     beside: tuple[str, ...] = ()
     """Other runs, drawn in the same charts."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Open the screen on what a run has learned; the run itself is never written.
+
+    Seconds after installing: rnnscope inspect demo
+    """
+
+    run: Positional[Annotated[str, arg(metavar="RUN|WEIGHTS")]]
+    """A run's folder, its name under checkpoints/, demo, or one checkpoint: a file step-N.safetensors in a run's
+    folder."""
+
+    beside: tuple[str, ...] = ()
+    """Other runs, drawn in the same charts."""
+
+    device: str = "cpu"
+    """Where the weights are looked at: cpu, cuda, cuda:N or mps. (The worker of a live run looks on its own device.)"""
 
 
 @dataclass(frozen=True)
@@ -149,7 +167,7 @@ class Probe:
     """
 
     run: Positional[Annotated[str, arg(metavar="RUN")]] = ""
-    """The run's folder, or its name under checkpoints/."""
+    """The run's folder, or its name under checkpoints/; demo is one that comes along."""
 
     name: Positional[Annotated[str, arg(metavar="NAME")]] = ""
     """The probe; --list says which there are."""
@@ -179,6 +197,30 @@ class Probe:
     """lyapunov: how many, the largest first."""
 
     request: Request = Request()
+
+
+@dataclass(frozen=True)
+class Import:
+    """Make a run of a plain PyTorch model: embedding (or one-hot), nn.RNN, nn.LSTM or nn.GRU, linear layer.
+
+    The parts are found by their shapes, and by torch.nn's names for recurrent weights, whatever comes before these.
+    Only tensors are read, nothing in the file is executed.
+    """
+
+    weights: Positional[Annotated[str, arg(metavar="WEIGHTS")]]
+    """A state dict: a file of torch.save(model.state_dict(), ...), or .safetensors."""
+
+    vocab: str
+    """A JSON file with the characters in the order of their ids: a list, a string, or an object of ids by character."""
+
+    text: str = "play"
+    """The text that the model is looked at with: a file, folder, built-in text or name from `rnnscope texts`."""
+
+    run: str | None = None
+    """Folder of the run (default: the name of the weights under checkpoints/)."""
+
+    cell: str | None = None
+    """tanh or relu, which the weights of an nn.RNN do not tell (default: tanh)."""
 
 
 @dataclass(frozen=True)
