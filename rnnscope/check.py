@@ -96,13 +96,14 @@ def _check_model(model: ModelConfig) -> None:
 
 
 def _check_training(training: TrainingConfig) -> None:
-    for name in ("batch", "bptt", "lr_decay_every"):
+    for name in ("batch", "bptt", "lr_decay_every", "sampling_steps"):
         _at_least(name, getattr(training, name), 1)
     if not 0 < training.lr <= LARGEST_FLOAT:
         raise UserError(f"--lr {training.lr}: the learning rate must be a positive number, at most {LARGEST_FLOAT:g}")
     if not 0 < training.lr_decay <= 1:
         raise UserError(f"--lr-decay {training.lr_decay}: must be above 0 and at most 1")
     _between("momentum", training.momentum, 0, 1)
+    _between("sampling_floor", training.sampling_floor, 0, 1)
     _at_least("weight_decay", training.weight_decay, 0)
     if training.clip != "none" and not 0 < training.clip <= LARGEST_FLOAT:
         raise UserError(f"--clip {training.clip}: must be a positive number, at most {LARGEST_FLOAT:g}, or none")

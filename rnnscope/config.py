@@ -108,6 +108,15 @@ class TrainingConfig:
     clip_by: Literal["norm", "value"] = "norm"
     """Clip the global norm, or each component by value."""
 
+    scheduled_sampling: Literal["none", "linear", "exponential", "sigmoid"] = "none"
+    """Feed the model more and more of its own samples instead of the true text: how fast (Bengio et al. 2015)."""
+
+    sampling_steps: int = 5000
+    """Training steps after which scheduled sampling has replaced half of the inputs."""
+
+    sampling_floor: float = 0.0
+    """Least share of true inputs that scheduled sampling leaves."""
+
     steps: int | None = None
     """Stop after so many training steps (0 only creates the run with its initial weights)."""
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
+import typing
 from pathlib import Path
 from typing import Any
 
 from rnnscope.check import check
-from rnnscope.config import Config, TrainingConfig
+from rnnscope.config import Config, TrainingConfig, option_types
 from rnnscope.errors import UserError
 from rnnscope.recording.runs import fork_name
 from rnnscope.recording.writer import Writer
 from rnnscope.training.loop import Trainer
 
-SETTINGS = ("lr", "lr_decay", "clip", "clip_by", "bptt", "momentum", "weight_decay", "steps")
+SETTINGS = (
+    "lr", "lr_decay", "clip", "clip_by", "bptt", "momentum", "weight_decay", "steps", "scheduled_sampling",
+    "sampling_steps", "sampling_floor",
+)  # fmt: skip
 """What a fork can change: nothing that the saved weights or the optimiser's memory depend on."""
 
 NAME = re.compile(r"[\w.+-]{1,100}")
@@ -44,13 +48,15 @@ def changed(config: Config, setting: str, value: str) -> Config:
 
 def _parsed(name: str, value: str) -> Any:
     """Return `value` in the type of the option's default."""
-    if name == "clip_by":
-        if value not in ("norm", "value"):
-            raise UserError(f"--clip-by {value}: use norm or value")
+    hint = option_types(TrainingConfig)[name]
+    if typing.get_origin(hint) is typing.Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise UserError(f"--{name.replace('_', '-')} {value}: use {', '.join(choices[:-1])} or {choices[-1]}")
         return value
     if name == "clip" and value == "none":
         return value
-    whole = name in ("bptt", "steps")
+    whole = name in ("bptt", "steps", "sampling_steps")
     try:
         return int(value) if whole else float(value)
     except ValueError as error:

@@ -42,6 +42,8 @@ def test_the_defaults_are_fine_and_need_little_memory() -> None:
         ("training", "lr_decay", [0.0, 1.5, NAN]),
         ("training", "lr_decay_every", [0]),
         ("training", "momentum", [-1.0, 2.0]),
+        ("training", "sampling_steps", [0, -5]),
+        ("training", "sampling_floor", [-0.1, 1.1, NAN]),
         ("training", "weight_decay", [-1.0]),
         ("training", "clip", [0.0, -1.0, NAN, INF]),
         ("training", "steps", [-1, 10**400]),

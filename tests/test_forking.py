@@ -142,6 +142,10 @@ def test_settings_that_a_fork_can_change() -> None:
     assert changed(SMALL, "--clip", "none").training.clip == "none"
     assert changed(SMALL, "clip-by", "value").training.clip_by == "value"
     assert changed(SMALL, "steps", "99").training.steps == 99
+    assert changed(SMALL, "scheduled-sampling", "linear").training.scheduled_sampling == "linear"
+    assert changed(SMALL, "sampling_steps", "300").training.sampling_steps == 300
+    with pytest.raises(UserError, match="none, linear, exponential or sigmoid"):
+        changed(SMALL, "scheduled-sampling", "quadratic")
     with pytest.raises(UserError, match="whole number"):
         changed(SMALL, "bptt", "2.5")
 

@@ -31,14 +31,20 @@ from rnnscope.saved import OTHERWISE
 from rnnscope.training import checkpoint
 from rnnscope.training.optimisers import make_optimizer
 from rnnscope.training.schedule import scheduled_lr
+from rnnscope.training.scheduled import own_inputs, truth_share
 from rnnscope.training.step import train_step
 
 DEFAULT_EPOCHS = 30.0
 
+SAMPLING = 1 << 32
+"""Added to the seed of scheduled sampling, whose numbers are not those that the weights came from."""
+
 
 @dataclass(frozen=True)
 class Window:
-    """What one update reads. x, y (T, B) int64; state: the hidden state before x; epoch: passes done after it."""
+    """What one update reads. x, y (T, B) int64 (x with what scheduled sampling puts there); state: the hidden state
+    before x; epoch: passes done after it.
+    """
 
     x: Tensor
     y: Tensor
@@ -108,6 +114,7 @@ class Trainer:
         self.clip = None if training.clip == "none" else float(training.clip)
         self.clip_by: str = training.clip_by
         self.best_validation = math.inf
+        self.sampling = torch.Generator().manual_seed(SAMPLING + config.run.seed)  # for scheduled sampling
 
     @property
     def total_steps(self) -> int | None:
@@ -122,10 +129,16 @@ class Trainer:
         return min(limits) if limits else None
 
     def next_window(self) -> Window:
-        """Return the next (T, B) window of text on the device, with the state that it starts from."""
+        """Return the next (T, B) window of text on the device, with the state that it starts from.
+
+        With scheduled sampling some of its inputs are samples of the model as it is now.
+        """
         window = self.batches.next()
         state = self.zero if window.fresh else self.state
         x, y = (self._to_device(ids) for ids in (window.x, window.y))
+        share = truth_share(self.step, self.config.training)
+        if share < 1:
+            x = own_inputs(self.model, x, state, share, self.sampling)
         return Window(x, y, state, window.epoch)
 
     def _to_device(self, ids: np.ndarray[Any, Any]) -> Tensor:
@@ -211,6 +224,7 @@ class Trainer:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
             "batches": self.batches.state_dict(),
+            "sampling": None if self.config.training.scheduled_sampling == "none" else self.sampling.get_state(),
             "lr": self.config.training.lr,
             "lr_scale": self.lr_scale,
             "clip_configured": self.config.training.clip,
@@ -281,6 +295,8 @@ class Trainer:
         if self.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.batches.load_state_dict(state["batches"])
+        if state.get("sampling") is not None:
+            self.sampling.set_state(state["sampling"])
         # What was changed while training goes on, unless --resume came with another value: that one holds then.
         if state.get("lr", self.config.training.lr) == self.config.training.lr:
             self.lr_scale = state["lr_scale"]
