@@ -34,6 +34,8 @@ REPORT_EVERY = 0.25
 """Seconds between two `Asked` events of one probe; and between two drafts DRAFT_EVERY."""
 DRAFT_EVERY = 0.1
 
+WAITS, CANCELLED = "waits its turn", "cancelled"
+
 LISTEN_EVERY = 0.02
 """Seconds between two looks for commands while a probe is taken."""
 
@@ -79,9 +81,13 @@ class Asking:
         request = read(probe, arguments)
         check_fit(probe, request, self._host.config.model)
         self._waiting[probe] = request
+        if self._probe or len(self._waiting) > 1:
+            self._host.event(Asked(probe, 0.0, WAITS))
 
     def cancel(self) -> None:
         """Break off the probe that is being taken, and forget those that wait."""
+        for probe in self._waiting:
+            self._host.event(Asked(probe, 1.0, CANCELLED))
         self._waiting.clear()
         self._cancelled = bool(self._probe)
 
@@ -102,7 +108,7 @@ class Asking:
             self._host.event(found)
             end = Asked(probe, 1.0)
         except Cancelled:
-            end = Asked(probe, 1.0, "cancelled")
+            end = Asked(probe, 1.0, CANCELLED)
         except UserError as error:
             end = Asked(probe, 1.0, error=str(error))
         except RunFailed:

@@ -158,7 +158,8 @@ def test_cancelling(tmp_path: Path) -> None:
     heard = driven(tmp_path / "run", drive)
     assert [event.what for event in asked(heard) if event.share == 1.0] == ["cancelled"]
     assert not heard.of(Saturation)
-    assert not asked(heard, "saturation")  # it was forgotten while it waited
+    told = [(event.share, event.what) for event in asked(heard, "saturation")]
+    assert told == [(0.0, "waits its turn"), (1.0, "cancelled")]  # it was forgotten while it waited
     commands = [event.command for event in heard_interventions(tmp_path / "run")]
     assert commands == ["measure", "measure", "cancel", "scale_lr", "stop"]
     assert heard.of(e.Settings)[-1].lr_scale == 0.5

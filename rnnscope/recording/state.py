@@ -26,7 +26,7 @@ from rnnscope.recording.events import (
 )
 from rnnscope.recording.lab_events import LabEvent
 from rnnscope.recording.neuron_events import NeuronEvent
-from rnnscope.recording.reading_events import ReadingEvent
+from rnnscope.recording.reading_events import Asked, ReadingEvent
 from rnnscope.recording.records import Recorded, Reset, Seen
 
 LabEvents: TypeAlias = LabEvent | NeuronEvent | ReadingEvent
@@ -56,7 +56,8 @@ class RunState:
     comparison: Recorded[Comparison] | None = None
     cost: Recorded[Cost] | None = None
     diverged: Recorded[Diverged] | None = None  # the first
-    lab: Mapping[str, Recorded[LabEvents]] = dataclasses.field(default_factory=dict)  # the newest of each kind
+    # The newest of each kind, and of Asked the newest of each probe as well (`asked_key`).
+    lab: Mapping[str, Recorded[LabEvents]] = dataclasses.field(default_factory=dict)
     interventions: tuple[Recorded[Intervention], ...] = ()
     checkpoints: tuple[Recorded[Checkpoint], ...] = ()
 
@@ -69,6 +70,11 @@ class RunState:
     def detail(self) -> str:
         """One line beside the state: why it stopped, what diverged, what to do."""
         return self.status.event.detail if self.status else ""
+
+
+def asked_key(probe: str) -> str:
+    """Return under which key of `RunState.lab` it says how it stands with a probe that was asked for."""
+    return f"{Asked.kind} {probe}"
 
 
 def shown_state(state: str, live: bool) -> str:
@@ -114,7 +120,9 @@ def fold(state: RunState, recorded: Seen) -> RunState:
         case Checkpoint():
             return new(state, checkpoints=(*state.checkpoints, cast("Recorded[Checkpoint]", recorded)))
         case _:  # the measurements of the three labs
-            return new(state, lab={**state.lab, event.kind: cast("Recorded[LabEvents]", recorded)})
+            found = cast("Recorded[LabEvents]", recorded)
+            of_probe = {asked_key(event.probe): found} if isinstance(event, Asked) else {}
+            return new(state, lab={**state.lab, event.kind: found, **of_probe})
 
 
 def fold_all(state: RunState, recorded: Iterable[Seen]) -> RunState:

@@ -16,7 +16,7 @@ from rnnscope.charts.text import printable
 from rnnscope.recording.commands import Measure
 from rnnscope.recording.reading_events import Asked
 from rnnscope.recording.requests import Request
-from rnnscope.recording.state import LabEvents
+from rnnscope.recording.state import LabEvents, asked_key
 from rnnscope.tui.snapshot import Snapshot, When
 from rnnscope.tui.words import percent
 
@@ -60,16 +60,16 @@ def newest(shown: Snapshot, probe: str) -> tuple[LabEvents | None, When]:
 
 def standing(shown: Snapshot, probe: str) -> Standing:
     """Return how it stands with `probe`: how far it is, why it failed, or how many steps ago it was taken."""
-    asked, taken = shown.state.lab.get(Asked.kind), shown.state.lab.get(probe)
+    asked, taken = shown.state.lab.get(asked_key(probe)), shown.state.lab.get(probe)
     event = asked.event if asked else None
     overtaken = bool(asked and taken and taken.id > asked.id and _whole(taken.event))
-    if isinstance(event, Asked) and event.probe == probe and not overtaken:
+    if isinstance(event, Asked) and not overtaken:
         if event.error:
             return Standing((f"error: {printable(event.error)}",), bad=True)
         if event.share < 1 and (shown.live or shown.inspected):
-            what = printable(event.what)
-            done = percent(event.share)
-            return Standing((f"{probe}: {done} {what}".rstrip(), f"{done} {what}".rstrip(), done), share=event.share)
+            what, done = printable(event.what), percent(event.share)
+            said = what if what and not event.share else f"{done} {what}".rstrip()  # "waits its turn" has no share
+            return Standing((f"{probe}: {said}", said, done), share=event.share)
         if event.share >= 1 and event.what:  # that it was cancelled
             return Standing((printable(event.what),))
     behind = shown.progress.step - taken.step if taken else 0

@@ -20,7 +20,7 @@ from rnnscope.recording.reader import Reader
 from rnnscope.recording.reading_events import Asked
 from rnnscope.recording.records import Recorded
 from rnnscope.recording.sessions import session_folder
-from rnnscope.recording.state import LabEvents, RunState, fold_all
+from rnnscope.recording.state import LabEvents, RunState, asked_key, fold_all
 from rnnscope.spawning import inspector_log, spawn_inspector
 from rnnscope.tui.logs import tail
 from rnnscope.tui.snapshot import Answered
@@ -218,22 +218,21 @@ class Inspection:
         theirs = dict(self._state.lab) if self._state else {}
         for kind, found in theirs.items():
             lab[kind] = _newer(lab.get(kind), found)
-        if self._told is not None:
-            lab[Asked.kind] = _newer(lab.get(Asked.kind), self._told)
-        asked = lab.get(Asked.kind)
-        starting = asked is not None and asked is self._told
-        if (
-            asked is not None
-            and isinstance(asked.event, Asked)
-            and asked.event.share < 1
-            and not (attended or starting)
-        ):
-            del lab[Asked.kind]
+        told = self._told
+        if told is not None:
+            for key in (Asked.kind, asked_key(getattr(told.event, "probe", ""))):
+                lab[key] = _newer(lab.get(key), told)
+        if not attended:
+            lab = {key: found for key, found in lab.items() if found is told or not _under_way(found)}
         if self._state is None:
             return dataclasses.replace(state, lab=lab)
         sample = _newest(state.sample, self._state.sample)
         comparison = _newest(state.comparison, self._state.comparison)
         return dataclasses.replace(state, lab=lab, sample=sample, comparison=comparison)
+
+
+def _under_way(found: Recorded[LabEvents]) -> bool:
+    return isinstance(found.event, Asked) and found.event.share < 1
 
 
 def _newer(one: Recorded[T] | None, other: Recorded[T]) -> Recorded[T]:

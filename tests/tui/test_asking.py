@@ -75,6 +75,14 @@ def test_an_error_stays_until_something_newer(empty: Snapshot) -> None:
     assert not standing(look(empty, failed, "triangle"), "triangle").bad
 
 
+def test_another_probe_takes_nothing_from_what_was_said_of_this_one(empty: Snapshot) -> None:
+    failed, other = Asked("triangle", 1.0, error="no such file"), Asked("jacobian", 0.3, "multiplying")
+    shown = look(empty, failed, Asked("horizon", 0.0, "waits its turn"), other)
+    assert standing(shown, "triangle").bad
+    assert standing(shown, "horizon").ways[0] == "horizon: waits its turn"
+    assert standing(shown, "jacobian").share == 0.3
+
+
 def test_what_was_measured_some_time_ago_says_so(empty: Snapshot) -> None:
     ago = standing(look(empty, "triangle", at=1010), "triangle")
     assert ago == Standing(("measured 1,000 steps ago", "1,000 steps old"), old=True)
