@@ -1,7 +1,8 @@
 """The recurrence of the whole state, linearised along a trajectory: exact products of its Jacobians with vectors.
 
 The state s_t (D,) is all of it: h, then c where there is one, of the first layer, then of the next. J_t is the
-Jacobian d s_t / d s_{t-1} (D, D). All in float64 on the CPU, for one sample, whatever the network trains in.
+Jacobian d s_t / d s_{t-1} (D, D). On the CPU, for one sample; in float64 unless asked otherwise, whatever the network
+trains in.
 """
 
 from __future__ import annotations
@@ -25,23 +26,32 @@ class Trajectory:
     """A network that reads a text, as its state moves.
 
     Args:
-        model: the network; a float64 twin is made, and it is left as it is.
+        model: the network; a twin in `dtype` is made, and it is left as it is.
         ids: T characters (T,). state: before the first, for one sample: (h,) or (h, c) per layer, each (1, H).
         zero_input: read nothing instead: W_ih x of the first layer is zero, its bias stays.
+        dtype: of all numbers, those given to `pull` and `push` too.
 
     Attributes:
         steps: T. size: D.
     """
 
     @torch.no_grad()
-    def __init__(self, model: CharRNN, ids: Tensor, state: State, *, zero_input: bool = False) -> None:
-        twin = copy.deepcopy(model).to("cpu", torch.float64).requires_grad_(False)
+    def __init__(
+        self,
+        model: CharRNN,
+        ids: Tensor,
+        state: State,
+        *,
+        zero_input: bool = False,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        twin = copy.deepcopy(model).to("cpu", dtype).requires_grad_(False)
         twin.kernel, twin.precision = "scan", "float32"  # which here is: as the weights are
         if zero_input:
             twin.layers[0].get_parameter("weight_ih_l0").zero_()
         self.model, self.steps = twin, len(ids)
         self._ids = ids.cpu()
-        self._before: State = tuple(tuple(s.to("cpu", torch.float64) for s in layer) for layer in state)
+        self._before: State = tuple(tuple(s.to("cpu", dtype) for s in layer) for layer in state)
         _, self._runs = twin.runs(self._ids.unsqueeze(1), self._before)
         visited = [[twin.cell.shown(run)[name] for name in twin.cell.states] for run in self._runs]
         self._visited = tuple(

@@ -3,7 +3,8 @@
 By QR decompositions along the trajectory (Benettin et al. 1980; for recurrent networks Vogt et al. 2020, Engelken
 et al. 2023). What is carried is a block of gradients, backwards, by the cells' own backward scans, instead of
 differences forwards: J and its transpose have the same singular values, so the exponents are the same, and they are
-the rates at which back-propagated gradients grow or fade.
+the rates at which back-propagated gradients grow or fade. They are carried in the precision in which the network
+learns, where that holds all that happens between two decompositions, else in float64.
 """
 
 from __future__ import annotations
@@ -28,16 +29,24 @@ STEPS, BURN_IN = 1500, 300
 LIVE_STEPS, LIVE_BURN_IN, LIVE_COUNT = 200, 50, 10
 """The same while it learns."""
 
-EVERY = 8
+EVERY = 16
 """Steps between two QR decompositions, at most."""
-SPREAD = 1e-6
-"""Smallest against largest growth between two of them, below which they are made twice as often: float64 holds
-1e-16, and what lies below that beside the largest is lost."""
+SPREAD = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""Smallest against largest growth between two of them, at which they are made twice as often: float64 holds 1e-16 and
+float32 1e-7, and what lies below that beside the largest is lost."""
 
 Pull = Callable[[Tensor, int, int], Tensor]
 
 
-def exponents(pull: Pull, size: int, steps: int, settle: int, count: int, generator: torch.Generator) -> Tensor:
+def exponents(
+    pull: Pull,
+    size: int,
+    steps: int,
+    settle: int,
+    count: int,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
     """Return the `count` leading Lyapunov exponents over steps 1 ... `steps`, descending, (N,) float64, nats a step.
 
     Args:
@@ -46,6 +55,10 @@ def exponents(pull: Pull, size: int, steps: int, settle: int, count: int, genera
         settle: further steps after `steps`, passed first and left out: there the block turns into the directions
             that grow most.
         generator: of the first block.
+        dtype: of the rows that `pull` takes; decompositions and sums are made in float64.
+
+    Raises:
+        Lost: a single step is more than numbers of that dtype can hold; never with float64.
     """
     block = torch.randn(size, min(count, size), generator=generator, dtype=torch.float64)
     block = torch.linalg.qr(block)[0]
@@ -53,14 +66,29 @@ def exponents(pull: Pull, size: int, steps: int, settle: int, count: int, genera
     every, stop = EVERY, steps + settle
     while stop:
         start = max(stop - every, steps if stop > steps else 0)
-        block, r = torch.linalg.qr(pull(block.t(), start, stop).t())
+        after, r = torch.linalg.qr(pull(block.t().to(dtype), start, stop).t().double())
         growth = r.diagonal().abs()
+        if not _held(growth, dtype):
+            if every > 1:
+                every //= 2  # and once more from here, so that nothing is lost
+                continue
+            if dtype != torch.float64:
+                raise Lost(f"one step spreads further than {dtype} can hold")
         if stop <= steps:
             logs += growth.log()
-        if growth.min() < SPREAD * growth.max():
-            every = max(1, every // 2)
-        stop = start
+        block, stop = after, start
     return (logs / steps).sort(descending=True).values
+
+
+class Lost(ArithmeticError):
+    """Directions fade so much faster than others that the precision asked for does not show by how much."""
+
+
+def _held(growth: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a product between two decompositions, which grew so much, was within what its numbers can hold."""
+    kind = torch.finfo(dtype)
+    least, most = float(growth.min()), float(growth.max())
+    return least > max(SPREAD[dtype] * most, kind.tiny / kind.eps) and most < kind.max
 
 
 def random_state(model: CharRNN, generator: torch.Generator) -> State:
@@ -93,12 +121,19 @@ def measure(
         steps = len(read) - 2 * burn_in
     if not steps:
         return Lyapunov(np.full(count, np.nan), 0, 0, ids is None, time.perf_counter() - began)
-    path = Trajectory(model, read, state, zero_input=ids is None)
 
-    def pull(rows: Tensor, start: int, stop: int) -> Tensor:
-        return path.pull(rows, start + burn_in, stop + burn_in)
+    def found_in(dtype: torch.dtype) -> Tensor:
+        path = Trajectory(model, read, state, zero_input=ids is None, dtype=dtype)
 
-    found = exponents(pull, path.size, steps, burn_in, count, generator)
+        def pull(rows: Tensor, start: int, stop: int) -> Tensor:
+            return path.pull(rows, start + burn_in, stop + burn_in)
+
+        return exponents(pull, path.size, steps, burn_in, count, generator, dtype)
+
+    try:
+        found = found_in(model.decoder.weight.dtype)
+    except Lost:  # directions that die, as ReLU's
+        found = found_in(torch.float64)
     return Lyapunov(found.numpy(), steps, burn_in, ids is None, time.perf_counter() - began)
 
 

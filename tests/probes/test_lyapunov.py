@@ -18,18 +18,21 @@ from tests.probes.lab import CELLS, V, make, random_state
 
 
 def linear(weight: Tensor, rows: Tensor, start: int, stop: int) -> Tensor:
-    """Pull through the chain s_t = W s_{t-1}."""
-    return rows @ torch.linalg.matrix_power(weight, stop - start)
+    """Pull through the chain s_t = W s_{t-1}, step by step, in the precision of both."""
+    for _ in range(stop - start):
+        rows = rows @ weight
+    return rows
 
 
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_an_orthogonal_chain_keeps_everything() -> None:
-    weight = torch.linalg.qr(torch.randn(64, 64, generator=seeded(), dtype=torch.float64))[0]
-    found = lyapunov.exponents(partial(linear, weight), 64, 200, 20, 64, seeded())
-    assert found.shape == (64,)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_an_orthogonal_chain_keeps_everything(dtype: torch.dtype) -> None:
+    weight = torch.linalg.qr(torch.randn(64, 64, generator=seeded(), dtype=torch.float64))[0].to(dtype)
+    found = lyapunov.exponents(partial(linear, weight), 64, 200, 20, 64, seeded(), dtype)
+    assert (found.shape, found.dtype) == ((64,), torch.float64)
     assert found.abs().max() < 1e-5
 
 
@@ -39,11 +42,20 @@ def test_a_scalar_chain(w: float) -> None:
     assert found.tolist() == [pytest.approx(math.log(w), rel=1e-12)]
 
 
-def test_exponents_far_apart() -> None:
-    """Ten nats a step between neighbours: more than float64 holds between two decompositions of eight steps."""
-    weight = torch.diag(torch.tensor([10.0, 0.0, -10.0, -20.0]).double().exp())
-    found = lyapunov.exponents(partial(linear, weight), 4, 100, 10, 4, seeded())
-    torch.testing.assert_close(found, torch.tensor([10.0, 0.0, -10.0, -20.0]).double(), rtol=0, atol=0.1)
+@pytest.mark.parametrize(
+    ("dtype", "exact"),
+    [
+        (torch.float64, [10.0, 0.0, -10.0, -20.0]), (torch.float32, [2.0, 0.0, -2.0, -4.0]),
+        (torch.float64, [-100.0] * 3), (torch.float32, [-12.0] * 3), (torch.float32, [30.0] * 3),
+    ],
+)  # fmt: skip
+def test_more_than_the_numbers_hold_between_two_decompositions(dtype: torch.dtype, exact: list[float]) -> None:
+    """Exponents so far apart, or all so small or so large, that 16 steps lose them: the steps are made again."""
+    weight = torch.diag(torch.tensor(exact).double().exp()).to(dtype)
+    turned = torch.linalg.qr(torch.randn(len(exact), len(exact), generator=seeded(), dtype=torch.float64))[0].to(dtype)
+    found = lyapunov.exponents(partial(linear, turned.t() @ weight @ turned), len(exact), 40, 10, 4, seeded(), dtype)
+    tolerance = 0.2 if exact[0] != exact[-1] else 1e-5
+    torch.testing.assert_close(found, torch.tensor(exact).double(), rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -83,6 +95,23 @@ def test_the_largest_is_the_growth_of_a_small_difference(cell: str, layers: int)
         (_, there), (_, state) = model.step(x.view(1), apart), model.step(x.view(1), state)
         change = [(b - a) / tiny for x, y in zip(there, state, strict=True) for b, a in zip(x, y, strict=True)]
     assert event.exponents[0] == pytest.approx(growth / 400, abs=0.03)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_in_the_networks_own_precision_they_are_the_same(cell: str) -> None:
+    torch.manual_seed(1)
+    model, ids = CharRNN(ModelConfig(cell=cell, layers=2, hidden=64), V), torch.randint(V, (180,), generator=seeded())
+    found = lyapunov.measure(model, ids, count=5, steps=120, burn_in=30).exponents
+    exact = lyapunov.measure(model.double(), ids, count=5, steps=120, burn_in=30).exponents
+    np.testing.assert_allclose(found, exact, atol=1e-5)
+
+
+def test_what_float32_loses_is_found_in_float64() -> None:
+    model = random_tanh(2, 1.0, 0)
+    with torch.no_grad():
+        model.layers[0].get_parameter("weight_hh_l0").copy_(torch.tensor([[0.9, 0.0], [0.3, 1e-8]]))
+    found = lyapunov.measure(model, None, count=2, steps=100, burn_in=100).exponents
+    np.testing.assert_allclose(found, [math.log(0.9), math.log(1e-8)], atol=1e-3)
 
 
 def random_tanh(hidden: int, gain: float, seed: int) -> CharRNN:
