@@ -152,6 +152,7 @@ class Watch:
         self.done += texts
 
 
+@torch.enable_grad()
 def measure(subject: Subject, request: Request) -> Attribution:
     """Return the event for the character at `request.position` of the text, or the unit's value there.
 
@@ -289,8 +290,7 @@ def stretch(reader: Reader, ids: Tensor, ends: list[tuple[float, float]]) -> Ten
 def connectivity(reader: Reader, ids: Tensor) -> Tensor:
     """Return ||d number / d x_t|| over the input vectors (Madsen 2019), (N,) float64, for ids (1, N)."""
     x = reader.inputs(ids).requires_grad_()
-    with torch.enable_grad():
-        number = reader(x)[0, reader.number.entry]
+    number = reader(x)[0, reader.number.entry]
     (gradient,) = torch.autograd.grad(number, x)
     return hidden_norm(gradient[0])
 

@@ -51,7 +51,8 @@ class Request:
     """units: circular shifts of the labels that the null is made of."""
 
     concept: tuple[str, ...] = ()
-    """units, birth, statespace: concepts of your own, each NAME=REGEX; characters that it matches are labelled."""
+    """units, birth, statespace: concepts of your own, each NAME=REGEX; characters that it matches are labelled.
+    birth: one, of your own or the name of one that `units` lists."""
 
     span: tuple[int, int] = (0, 0)
     """contexts: first and last-but-one character of the text selected (source, prompt ...): units on throughout it."""
