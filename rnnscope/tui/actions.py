@@ -247,7 +247,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_actions("recovery", ENLARGE, ("r", "r", "recovery", "Open what one wrong character does.", "recovery")),
     *_actions("recovery", ASK,
-        ("b", "b", "which character", "Choose the character of the prefix that is corrupted.", "position"),
+        ("b", "b", "which character", "Choose after how many characters the wrong one comes.", "position"),
     ),
     *_actions("decoding", ENLARGE, ("g", "g", "decoding only", FILL, "decoding")),
     *_actions("decoding", ASK,

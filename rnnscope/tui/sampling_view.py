@@ -35,8 +35,8 @@ class SamplingView:
 
     colour: of the characters of both panes. at: the cursor in them, from 0; -1: where the two texts part.
     curve: the one drawn large. back: lines that the columns of decoding are scrolled back from their end.
-    The rest is asked for: seed of all random draws; position of the corrupted character in the prefix, from 0, -1 a
-    random one; prompt, temperatures (0: greedy), top_k (0: all) and top_p (1: all) of decoding.
+    The rest is asked for: seed of all random draws; position of the corrupted character in the prefix, from 0, -1 the
+    64th; prompt, temperatures (0: greedy), top_k (0: all) and top_p (1: all) of decoding.
     """
 
     colour: Colour = "probability"
@@ -181,8 +181,8 @@ QUESTIONS: dict[str, Question] = {
                       "a whole number; 0 or nothing: from all"),
     "top_p": Question("decoding", "From the smallest set of characters that holds which probability?", "0.9",
                       "a number above 0, up to 1; 1 or nothing: from all (nucleus sampling)"),
-    "position": Question("recovery", "Which character of the prefix is corrupted?", "52",
-                         "counted from 1; nothing: a random one, another in each prefix"),
+    "position": Question("recovery", "After how many characters comes the wrong one?", "20",
+                         "it is the last of so many that are read; nothing: the 64th"),
 }  # fmt: skip
 
 

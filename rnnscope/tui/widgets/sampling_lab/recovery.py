@@ -65,7 +65,8 @@ class RecoveryPanel(AskedPanel):
     )
     details = (
         "This is the other side of exposure bias: what a single slip does, apart from all that follows from it. b "
-        "chooses which character is corrupted, else a random one in each prefix. In the example the wrong character is "
+        "chooses after how many characters it comes, else it is the 64th; the wrong character is drawn as often as "
+        "characters occur in the text. In the example the wrong character is "
         "marked, and each character after it is coloured by its gain: the scale is fixed. A negative gain means "
         "that the corrupted copy guessed better, by luck."
     )
