@@ -101,20 +101,30 @@ def read(
     plan = cut or streams_for(model, len(ids))
     starts = plan.length * np.arange(plan.streams)
     state = model.initial_state(plan.streams)
-    total = plan.warm_up + plan.length
-    for begin in (-plan.warm_up, *range(0, plan.length, STEPS)):
-        steps = np.arange(begin, min(begin + STEPS, plan.length) if begin >= 0 else 0)
-        report((begin + plan.warm_up) / total)
-        places = starts + steps[:, None]
-        given = torch.from_numpy(ids[np.maximum(places, 0)]).to(device_of(model))
-        if begin >= 0:
-            values, state = _advance(model, given, state, fields, layers)
-            yield Piece(places, values)
-        elif plan.streams > 1:
-            _, state = _advance(model, given, state, (), (max(layers),))
-            for tensor in (tensor for layer in state for tensor in layer):
-                tensor[0] = 0  # the first stream begins where the text does
+    if plan.streams > 1:
+        state = _warm(model, ids, plan, max(layers))
+    for begin in range(0, plan.length, STEPS):
+        report(begin / plan.length)
+        places = starts + np.arange(begin, min(begin + STEPS, plan.length))[:, None]
+        values, state = _advance(model, _given(model, ids[places]), state, fields, layers)
+        yield Piece(places, values)
     report(1.0)
+
+
+def _warm(model: CharRNN, ids: NDArray[np.int64], plan: Streams, layer: int) -> State:
+    """Return the state of the layers up to `layer` after what comes before each stream; zeros for the first."""
+    before = plan.length * np.arange(plan.streams) + np.arange(-plan.warm_up, 0)[:, None]
+    state = model.initial_state(plan.streams)
+    for start in range(0, plan.warm_up, STEPS):
+        given = _given(model, ids[np.maximum(before[start : start + STEPS], 0)])
+        _, state = _advance(model, given, state, (), (layer,))
+    for tensor in (tensor for layer_state in state for tensor in layer_state):
+        tensor[0] = 0
+    return state
+
+
+def _given(model: CharRNN, ids: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(ids).to(device_of(model))
 
 
 def _advance(

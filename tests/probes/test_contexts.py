@@ -16,7 +16,7 @@ from rnnscope.recording.requests import Request
 from rnnscope.registry import CELLS
 from tests.probes.neuron import corpus, subject
 
-N = 1500
+N = 900
 
 
 def states(looked_at: Subject, field: str = "h", layer: int = 0) -> np.ndarray:

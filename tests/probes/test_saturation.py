@@ -67,8 +67,9 @@ def test_while_learning_a_few_thousand_characters_are_read(cell: str) -> None:
     assert event.chars == 3200
     again = saturation.while_learning(looked_at.model, looked_at.corpus)
     np.testing.assert_array_equal(event.left, again.left)
-    full = saturation.measure(looked_at, Request(chars=3200))
-    np.testing.assert_allclose(event.left, full.left, atol=0.15)  # the same text, other warm-ups
+    if cell == "lstm":
+        full = saturation.measure(looked_at, Request(chars=3200))
+        np.testing.assert_allclose(event.left, full.left, atol=0.02)  # the same text, read in one stream
 
 
 @pytest.mark.parametrize("cell", list(CELLS))

@@ -16,7 +16,7 @@ from rnnscope.recording.requests import Request
 from rnnscope.registry import CELLS
 from tests.probes.neuron import TEXT, subject
 
-N = 1500
+N = 900
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
@@ -63,12 +63,12 @@ def test_of_a_long_text_a_part_of_the_points_is_kept(monkeypatch: pytest.MonkeyP
     kept = len(event.points) - 3
     assert kept == 100
     text = looked_at.corpus.vocabulary.decode(looked_at.corpus.validation[:N])
-    assert event.text == text[::15] + "she"
-    np.testing.assert_array_equal(event.labels[event.concepts.index("vowel"), :kept], NAMES["vowel"].labels(text)[::15])
+    assert event.text == text[::9] + "she"
+    np.testing.assert_array_equal(event.labels[event.concepts.index("vowel"), :kept], NAMES["vowel"].labels(text)[::9])
     monkeypatch.setattr(statespace, "POINTS", POINTS)
     every = statespace.measure(looked_at, Request(source="prompt", prompt="she", chars=N))
     np.testing.assert_array_equal(event.explained, every.explained)
-    np.testing.assert_allclose(event.points[:kept], every.points[:N:15], atol=1e-6)
+    np.testing.assert_allclose(event.points[:kept], every.points[:N:9], atol=1e-6)
 
 
 def test_components_of_states_far_from_zero_keep_their_precision() -> None:

@@ -70,6 +70,14 @@ def test_what_is_gathered_is_in_the_order_of_the_text(monkeypatch: pytest.Monkey
     assert (shares[0], shares[-1]) == (0, 1)
 
 
+@pytest.mark.parametrize("plan", [Streams(1, 450, 0), Streams(1, 450, 200), Streams(3, 150, 0)])
+def test_every_character_is_read_once(plan: Streams) -> None:
+    looked_at = subject("tanh", 1)
+    ids = looked_at.corpus.train[:450].astype(np.int64)
+    places = np.concatenate([piece.places for piece in read(looked_at.model, ids, ("h",), [0], cut=plan)])
+    assert places.T.ravel().tolist() == list(range(450))
+
+
 @pytest.mark.parametrize(
     ("chars", "expected"),
     [(1, (1, 1, 1)), (1999, (1, 1999, 200)), (5000, (2, 2500, 200)), (1_000_003, (64, 15_625, 200))],
