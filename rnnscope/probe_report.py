@@ -166,12 +166,13 @@ def _concepts(values: dict[str, Any]) -> Iterator[str]:
     layers, units, scores, signs = (values.pop(name) for name in ("layers", "units", "scores", "signs"))
     nulls, probes, shares = (values.pop(name) for name in ("nulls", "probes", "shares"))
     wide = max((len(printable(name)) for name in names), default=0)
-    yield f"  {'concept':<{wide}}         best    null  linear   share  units that know it best, layer.unit from 0"
+    head = "".join(f" {name:>9}" for name in ("best", "null", "linear", "share"))
+    yield f"  {'concept':<{wide}}     {head}  units that know it best, layer.unit from 0"
     best = [scores[c, 0] - nulls[c] if scores.shape[1] else -math.inf for c in range(len(names))]
     for c in sorted(range(len(names)), key=lambda c: (math.isnan(best[c]), -best[c])):
-        found = zip(layers[c], units[c], signs[c], strict=True)
-        known = "  ".join(f"{layer}.{unit}{'-' if sign < 0 else ''}" for layer, unit, sign in found)
-        numbers = f"{_short(_first(scores[c])):>8}{_short(nulls[c]):>8}{_short(probes[c]):>8}{_short(shares[c]):>8}"
+        found = [one for one in zip(layers[c], units[c], signs[c], scores[c], strict=True) if not math.isnan(one[3])]
+        known = "  ".join(f"{layer}.{unit}{'-' if sign < 0 else ''}" for layer, unit, sign, _ in found)
+        numbers = "".join(f" {_short(value):>9}" for value in (_first(scores[c]), nulls[c], probes[c], shares[c]))
         yield f"  {printable(names[c]):<{wide}}  {measures[c]:<3}{numbers}  {known}"
 
 
