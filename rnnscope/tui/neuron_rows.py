@@ -34,6 +34,11 @@ class Found:
     share: float
 
     @property
+    def scored(self) -> bool:
+        """Whether the text had anything to score: a concept that never (or always) holds has no score."""
+        return bool(np.isfinite(self.score))
+
+    @property
     def known(self) -> bool:
         """Whether the score is above what chance finds among so many units."""
         return self.score > self.null

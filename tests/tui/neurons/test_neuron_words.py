@@ -298,9 +298,31 @@ def test_an_attribution_names_method_baseline_target_and_what_it_misses() -> Non
     text = text_of(filled("attribution", EVENTS["attribution"])).replace("\n", " ")
     for expected in ("layer integrated gradients on the embedding", "baseline: a space at every position",
                      "logit of ‘e’ as the next character = 5.310, at the baseline 1.020",
-                     "miss the difference by 0.31%", "score / 1.", "connectivity ‖∂logit/∂x_t‖"):  # fmt: skip
+                     "miss the difference by 0.31%", "±√(score / 1.", "strongest: ", " back ",
+                     "connectivity ‖∂logit/∂x_t‖"):  # fmt: skip
         assert expected in text
     event = dataclasses.replace(EVENTS["attribution"], at_baseline=float("nan"), delta=float("nan"))
     assert "miss" not in " ".join(attribution.words(event, 118))
     assert attribution.largest(np.array([np.nan, -3.0, 2.0])) == 3.0
     assert attribution.largest(np.array([np.nan])) == attribution.largest(np.zeros(3)) == 1.0
+
+
+def test_small_attributions_are_seen_beside_large_ones_and_the_strongest_are_named() -> None:
+    shades = attribution.coloured(np.array([4.0, -1.0, 0.01, 0.0]))
+    np.testing.assert_allclose(shades, [1.0, -0.5, 0.05, 0.0])
+    event = dataclasses.replace(EVENTS["attribution"], text='a" b', scores=np.array([0.1, -2.5, np.nan, 1.5]))
+    assert attribution.strongest(event, 118).startswith(
+        'strongest: ‘"’ 2 back -2.50 · ‘b’ last +1.50 · ‘a’ 3 back +0.10'
+    )
+    for room in (30, 58):
+        assert cells(attribution.strongest(event, room)) <= room
+
+
+def test_a_concept_that_never_changes_is_said_to_be_absent() -> None:
+    scores = EVENTS["units"].scores.copy()
+    scores[2] = np.nan
+    event = dataclasses.replace(EVENTS["units"], scores=scores)
+    last = ranked(event, "margin")[-1]
+    assert sentence(last, 118) == "position in line: never changes in the text that was read, so no unit can tell it"
+    (line,) = [line for line in text_of(filled("units", event)).split("\n") if "position in line" in line]
+    assert line.split()[3:6] == ["–", "–", "–"]

@@ -10,21 +10,46 @@ from rnnscope.charts.bars import sparkline
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
 from rnnscope.charts.spans import Row, Span, Style, fit
-from rnnscope.charts.text import printable
+from rnnscope.charts.text import cells, printable
 from rnnscope.recording.events import Floats
 from rnnscope.recording.neuron_events import Attribution
 from rnnscope.tui.captions import caption, longest, paragraph
 from rnnscope.tui.snapshot import When
 from rnnscope.tui.widgets.asked import AskedPanel
-from rnnscope.tui.widgets.neurons.page import page
+from rnnscope.tui.widgets.neurons.page import lines_of, page
 from rnnscope.tui.widgets.panel import Painted
 from rnnscope.tui.widgets.units import ruler, window
+from rnnscope.tui.words import named
 
 
 def largest(scores: Floats) -> float:
     """Return the largest finite magnitude, 1 where all are zero or none is finite: what scores are divided by."""
     finite = np.abs(np.asarray(scores, np.float64)[np.isfinite(scores)])
     return float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
+
+
+def coloured(scores: Floats) -> Floats:
+    """Return the scores as they are coloured: root of their share of the largest, with their sign.
+
+    The last character often outweighs all others; its root leaves them to be seen.
+    """
+    shares = np.asarray(scores, np.float64) / largest(scores)
+    rooted: Floats = np.sign(shares) * np.sqrt(np.abs(shares))
+    return rooted
+
+
+def strongest(event: Attribution, width: int) -> str:
+    """Return the characters with the largest scores, and how far back they are, as many as fit."""
+    scores = np.asarray(event.scores, np.float64)
+    order = np.argsort(-np.abs(np.nan_to_num(scores, nan=0.0, posinf=np.inf, neginf=-np.inf)), kind="stable")
+    text = "strongest:"
+    for at in order[:8].tolist():
+        back = len(scores) - 1 - at
+        more = f"{text} {named(event.text[at])} {f'{back} back' if back else 'last'} {scores[at]:+.2f} ·"
+        if cells(more) - 2 > width:
+            break
+        text = more
+    return text.removesuffix(" ·")
 
 
 def words(event: Attribution, width: int) -> list[str]:
@@ -55,9 +80,10 @@ class AttributionPanel(AskedPanel):
     details = (
         "r chooses the method: integrated gradients, input × gradient, leaving characters out one by one (feature "
         "ablation), or a window of them (occlusion). R chooses the target: the most probable next character, one of "
-        "the others in the top five, or the value of the unit on the text instead of a logit. Colours are relative to "
-        "the largest score, which is written beside the scale. Methods that are known to be wrong on recurrent layers, "
-        "as DeepLift, are not offered. Two methods often disagree: neither is the whole truth."
+        "the others in the top five, or the value of the unit on the text instead of a logit. The colour is the root "
+        "of a score's share of the largest, so that small ones are seen beside it; the largest is written beside the "
+        "scale. Methods that are known to be wrong on recurrent layers, as DeepLift, are not offered. Two methods "
+        "often disagree: neither is the whole truth."
     )
 
     def paint(self, width: int, height: int) -> Painted:
@@ -69,13 +95,15 @@ class AttributionPanel(AskedPanel):
             return Painted(rows, self.title())
         said = words(event, width)[: max(height - 8, 1)] if height >= 6 else []
         strip = self._strip(event, width) if height >= 10 else []
+        named_too = [strongest(event, width)] if height >= 14 else []
         has_legend = int(height >= 4)
-        room = max(height - len(said) - len(strip) - has_legend, 1)
-        rows = self._text(event, width, room)
+        room = max(height - len(said) - len(named_too) - len(strip) - has_legend, 1)
+        rows = self._text(event, width, min(room, len(lines_of(event.text, width))))
         if has_legend:
             rows.append(self._legend(event, str(asked), width))
         style = Style(fg=self.look.palette.accent, bold=True)
         rows += [caption(width, style, line) for line in said]
+        rows += [caption(width, Style(fg=self.look.palette.foreground), line) for line in named_too]
         rows += strip
         title = self.title(longest(width - 34, printable(event.explained), f"‘{printable(event.target)}’"))
         return Painted(rows, title, self.age(when, title, width))
@@ -83,18 +111,19 @@ class AttributionPanel(AskedPanel):
     def _text(self, event: Attribution, width: int, height: int) -> list[Row]:
         last = len(event.text) - 1
         seen = page(event.text, width, height, last)
-        scores = np.asarray(event.scores, np.float64)[seen.start : seen.stop] / largest(event.scores)
+        scores = coloured(event.scores)[seen.start : seen.stop]
         return coloured_text(
             event.text[seen.start : seen.stop], scores, width, height, -1.0, 1.0, palette=self.look.palette,
-            mono=self.look.mono, cursor=last - seen.start, tail=False,
+            mono=self.look.mono, tail=False,
         )  # fmt: skip
 
     def _legend(self, event: Attribution, asked: str, width: int) -> Row:
         palette = self.look.palette
-        label = f"score / {largest(event.scores):.3g} ="
+        label = f"±√(score / {largest(event.scores):.3g}) ="
         bar = legend(-1, 1, min(38, width), palette=palette, mono=self.look.mono, label=label)
         room = width - 41
-        words = longest(room, f"M explains next: {printable(asked)}", f"M: {printable(asked)}") if room > 12 else ""
+        following = printable(asked)
+        words = longest(room, f"M explains next: {following}", f"M: {following}", f"M: {following.split(',')[0]}", "")
         return fit((*bar, Span(f"   {words}", Style(fg=palette.faint))), width)
 
     def _strip(self, event: Attribution, width: int) -> list[Row]:

@@ -43,6 +43,9 @@ def share(row: Found) -> str:
 def sentence(row: Found, width: int) -> str:
     """Return a row in words: what the unit knows, and whether that is more than chance."""
     concept, measure = printable(row.concept), MEASURES.get(row.measure, row.measure)
+    if not row.scored:
+        why = "never changes in the text that was read, so no unit can tell it"
+        return longest(width, f"{concept}: {why}", f"{concept}: never changes in this text", f"{concept}: absent")
     score = f"{measure} {number(row.score)} (null {number(row.null)})"
     way = "high" if row.sign >= 0 else "low"
     verdict = f"it is {way} there" if row.known else "no better than chance"
@@ -61,6 +64,8 @@ def cells_of(row: Found, palette: Palette, mono: bool) -> list[Span]:
     plain = Style(fg=palette.foreground) if row.known else faint
     good = Style(fg=palette.good, bold=True) if row.known else faint
     measure = MEASURES.get(row.measure, row.measure)
+    if not row.scored:
+        return [Span(text, plain) for text in (row.concept, "–", "–", "–", "–", "–", share(row))]
     texts = (
         row.concept, str(row.unit), str(row.layer + 1), f"{measure} {number(row.score)}",
         number(row.null) if row.known else f"{BAD} {number(row.null)}",

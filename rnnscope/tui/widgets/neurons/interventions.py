@@ -50,7 +50,7 @@ class InterventionsPanel(AskedPanel):
     heading = "interventions"
     key = "M"
     chips = (
-        (("h",), "how"), (("[", "]"), "value"), (("i",), "unit in/out"), (("M",), "try"), (("L",), "load-bearing"),
+        (("M",), "try"), (("h",), "how"), (("L",), "rank units"), (("[", "]"), "value"), (("i",), "in/out"),
         (("↑", "↓"), "row"), (("enter",), "show"),
     )  # fmt: skip
     summary = (

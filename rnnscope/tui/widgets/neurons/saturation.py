@@ -16,7 +16,7 @@ from rnnscope.tui.widgets.asked import AskedPanel
 from rnnscope.tui.widgets.panel import Painted
 from rnnscope.tui.widgets.units import GATES_0_1, NAMES
 
-NARROWEST = 40  # cells: of one of several plots beside each other
+NARROWEST = 36  # cells: of one of several plots beside each other
 MOSTLY = 0.9
 """Share of the time from which on a gate counts as always shut, or always open."""
 

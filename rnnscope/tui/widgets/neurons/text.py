@@ -22,6 +22,7 @@ from rnnscope.tui.words import named
 
 SPACE_AT_END = "␣"
 READOUT = 2  # lines
+NARROW = 70  # cells
 
 
 def values_at(reading: Reading, layer: int, unit: int, at: int) -> list[tuple[str, float]]:
@@ -34,6 +35,12 @@ def expected(reading: Reading, at: int) -> list[tuple[str, float]]:
     if not isinstance(reading, Activations):
         return []
     return [(one[at], float(p)) for one, p in zip(reading.top, reading.top_probability[:, at], strict=True)]
+
+
+def share_of(probability: float, narrow: bool) -> str:
+    """Return a probability in two decimals, where it is narrow without the nought before them."""
+    text = f"{probability:.2f}"
+    return text.removeprefix("0") if narrow else text
 
 
 def shown(character: str) -> str:
@@ -163,14 +170,15 @@ class TextPanel(AskedPanel):
         faint, bold = Style(fg=palette.faint), Style(fg=palette.accent, bold=True)
         here = reading.text[at : at + 1]
         probability = float(reading.probability[at]) if at < len(reading.probability) else float("nan")
-        came = f" p {probability:.2f}" if np.isfinite(probability) else ""
+        narrow = width < NARROW
+        came = f" p {share_of(probability, narrow)}" if np.isfinite(probability) else ""
         row: list[Span] = [Span(f"{at + 1:,}/{len(reading.text):,} ", faint), Span(f"{named(here)}", bold)]
         row.append(Span(f"{came}  next ", faint))
         tops = expected(reading, at)
         for character, p in tops:
-            row += [Span(shown(character), Style(bold=True)), Span(f" {p:.2f}  ", faint)]
+            row += [Span(shown(character), Style(bold=True)), Span(f" {share_of(p, narrow)}  ", faint)]
         if not tops:
-            row.append(Span("M reads this text, with what it expects", faint))
+            row.append(Span("M: what it expects" if narrow else "M reads this text, with what it expects", faint))
         unit_row: list[Span] = [Span(f"unit {unit.unit} ", bold)]
         for field, value in values_at(reading, unit.layer, unit.unit, at):
             low, high, ramp = scale(field)
