@@ -16,7 +16,9 @@ from rnnscope.tui.widgets.asked import AskedPanel
 from rnnscope.tui.widgets.panel import Painted
 
 SCALE = (0.0, 4.0)
-"""Nats a character, the axis of the dots: fixed (blind guessing among 55 characters has 4)."""
+"""Nats a character, the axis of the chart: fixed (blind guessing among 55 characters has 4)."""
+LOWEST = 1.0
+"""Where the axis of the dots begins, unless anything on it is lower: nobody predicts real text that well."""
 FIGURES = 34
 """Cells of the numbers of a row."""
 CHART = 9
@@ -113,6 +115,8 @@ class NgramPanel(AskedPanel):
             np.asarray(one, np.float64) for one in (event.kneser_ney, event.unsmoothed, event.unseen)
         )
         best = int(np.nanargmin(kneser_ney)) if np.isfinite(kneser_ney).any() else -1
+        known = [v for v in (*kneser_ney.tolist(), loss or math.nan) if math.isfinite(v)]
+        scale = (LOWEST if min(known, default=LOWEST) >= LOWEST else SCALE[0], SCALE[1])
         for i, order in enumerate(event.orders.tolist()):
             share = f"{unseen[i]:.1%}" if math.isfinite(unseen[i]) else "–"
             bold = Style(bold=True) if i == best else PLAIN
@@ -120,15 +124,15 @@ class NgramPanel(AskedPanel):
                 Span(f"{order:>2}", Style(fg=palette.lines[0], bold=True)), Span(f"{nats(kneser_ney[i]):>12}", bold),
                 Span(f"{nats(seen[i]):>12}{share:>8}", faint),
             )  # fmt: skip
-            rows.append(fit((*figures, Span("  "), *self._dots(float(kneser_ney[i]), loss, room)), width))
+            rows.append(fit((*figures, Span("  "), *self._dots(float(kneser_ney[i]), loss, scale, room)), width))
         if room >= 12:
-            ends = f"{SCALE[0]:g}{f'{SCALE[1]:g} nats'.rjust(room - 1)}"
+            ends = f"{scale[0]:g}{f'{scale[1]:g} nats'.rjust(room - 1)}"
             rows.append(fit((Span(" " * (FIGURES + 2)), Span(ends[:room], faint)), width))
         return rows
 
-    def _dots(self, value: float, loss: float | None, width: int) -> Row:
+    def _dots(self, value: float, loss: float | None, scale: tuple[float, float], width: int) -> Row:
         """Return an order's place on the axis of nats, and the run's: a dot and an upright line."""
-        palette, low, high = self.look.palette, *SCALE
+        palette, low, high = self.look.palette, *scale
         if width < 4:
             return ()
 

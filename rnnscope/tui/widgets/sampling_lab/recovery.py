@@ -20,8 +20,9 @@ from rnnscope.tui.widgets.asked import AskedPanel
 from rnnscope.tui.widgets.panel import Painted
 from rnnscope.tui.words import named as name
 
-GAIN = (-1.0, 4.0)
-"""Nats a character, of the chart and of the colours of the example: fixed, the ends grow in visible steps."""
+GAIN = (-1.0, 6.0)
+"""Nats a character, of the chart and of the colours of the example: fixed, the ends grow in visible steps with the
+mean; of a band what lies beyond is cut off."""
 DISTANCE = (0.0, 2.0)
 TENTH = 0.1
 """Of the reference: the state has recovered when its distance stays below it."""
@@ -82,6 +83,7 @@ class RecoveryPanel(AskedPanel):
             said = "corrupt one character and watch it recover"
             return Painted(self.asking(standing, said, width, height), self.title())
         palette = self.look.palette
+        self._gain = grown(self._gain, np.asarray(event.gain, np.float64)[0])
         rows: list[Row] = [(Span(longest(width, *words(event)), Style(fg=palette.accent, bold=True)),)]
         if height >= 14:
             rows += self._example(event, width, min(max(height // 5, 5), 9))
@@ -127,7 +129,6 @@ class RecoveryPanel(AskedPanel):
         x: Floats = np.arange(1, len(mean) + 1, dtype=np.float64)
         marks: list[Series]
         if which == "gain":
-            self._gain = grown(self._gain, np.concatenate([mean, high, low]))
             scale, label, colour = self._gain, "gain, nats/char", palette.lines[0]
             marks = [HLine(0.0, palette.lines[1], "as if nothing had been" if width >= 44 else "")]
         else:
