@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -36,7 +37,7 @@ class Found:
     @property
     def scored(self) -> bool:
         """Whether the text had anything to score: a concept that never (or always) holds has no score."""
-        return bool(np.isfinite(self.score))
+        return math.isfinite(self.score)
 
     @property
     def known(self) -> bool:
@@ -46,8 +47,8 @@ class Found:
     @property
     def margin(self) -> float:
         """How much of the way from chance to perfect the unit goes; NaN counts as nothing."""
-        room = max(1 - self.null, 1e-9)
-        return float(np.nan_to_num((self.score - self.null) / room, nan=-np.inf))
+        part = (self.score - self.null) / max(1 - self.null, 1e-9)
+        return -math.inf if math.isnan(part) else part
 
 
 def found(event: Units) -> list[Found]:
@@ -69,7 +70,7 @@ def ranked(event: Units, sort: Sort) -> list[Found]:
         best = rows[:: event.units.shape[1]] if event.units.shape[1] else []
         return sorted(best, key=lambda row: -row.margin)
     if sort == "score":
-        return sorted(rows, key=lambda row: -float(np.nan_to_num(row.score, nan=-1.0)))
+        return sorted(rows, key=lambda row: -row.score if row.scored else math.inf)
     if sort == "unit":
         return sorted(rows, key=lambda row: (row.layer, row.unit, -row.margin))
     return rows

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import BindingType
 
+from rnnscope.charts.text import printable
 from rnnscope.recording.commands import Measure
 from rnnscope.recording.neuron_events import Activations, Birth, Contexts, Interventions, StateSpace, Units
 from rnnscope.recording.requests import Request
@@ -70,6 +71,7 @@ class NeuronsScreen(LabScreen):
         )  # fmt: skip
         super().__init__(session, name, panels)
         self.view = NeuronView()
+        self._extent: tuple[tuple[object, ...], Extent] | None = None
         self._settled: tuple[Any, Reading | None, NeuronView] | None = None
         self._order: tuple[tuple[object, ...], NDArray[np.int64]] | None = None
 
@@ -85,7 +87,13 @@ class NeuronsScreen(LabScreen):
         return (event, when) if isinstance(event, Activations) else (None, when)
 
     def extent(self, shown: Snapshot) -> Extent:
-        """Return how much there is to walk through."""
+        """Return how much there is to walk through; the very same object while nothing changes."""
+        key = (shown, self.view, self.text.text_width())
+        if self._extent is None or self._extent[0][0] is not shown or self._extent[0][1:] != key[1:]:
+            self._extent = key, self._measured(shown)
+        return self._extent[1]
+
+    def _measured(self, shown: Snapshot) -> Extent:
         reading, _ = self.reading(shown)
         units, contexts, space, birth, held = (
             newest(shown, kind.kind)[0] for kind in (Units, Contexts, StateSpace, Birth, Interventions)
@@ -140,32 +148,37 @@ class NeuronsScreen(LabScreen):
             order = self._ordered(reading, view, newest(shown, Units.kind)[0])
             how = f"{view.order} ({view.concept})" if view.order == "concept" else view.order
             return (reading, self.reading(shown)[1], view.unit, view.cursor, start, end, how, order)
-        following: tuple[str, ...] = ()
-        if name == "interventions":
-            following = (intervention_next(view),)
-        elif name == "attribution":
-            following = (target_next(view, reading),)
         if event is None:
-            return (None, standing(shown, probe_of(name)), *following)
+            return (None, standing(shown, probe_of(name)), self._following(name, view, reading))
         chosen: dict[str, tuple[object, ...]] = {
             "units": (view.sort, view.row),
             "contexts": (view.snippet,),
             "saturation": (view.unit, shown.history.saturations),
             "statespace": (view.pair, view.colour, view.text, view.cursor),
             "birth": (view.checkpoint,),
-            "interventions": (view.load, *following),
-            "attribution": following,
+            "interventions": (view.load,),
+            "attribution": (),
         }
         return (event, when, *chosen[name])
 
+    def _following(self, name: str, view: NeuronView, reading: Reading | None) -> str:
+        """Return what M would do in panel `name`, where that depends on what was chosen."""
+        if name == "interventions":
+            return intervention_next(view)
+        return target_next(view, reading) if name == "attribution" else ""
+
     def aside(self, name: str) -> object:
-        """Return how it stands with the measurement of panel `name`; a sample says itself how old it is."""
+        """Return how it stands with the measurement of panel `name`, or what M would do there."""
         shown = self.session.shown
         if shown is None:
             return None
-        now = standing(shown, probe_of(name))
-        live = name == "text" and not isinstance(self.reading(shown)[0], Activations)
-        return Standing() if live and now.old else now
+        now, extent = standing(shown, probe_of(name)), self.extent(shown)
+        following = self._following(name, self.settled(extent), extent.reading)
+        if following and (now.old or not now.ways):
+            words = printable(following)
+            return Standing((*(f"{way} · M: {words}" for way in now.ways), *now.ways) if now.ways else (f"M: {words}",))
+        live = name == "text" and not isinstance(extent.reading, Activations)
+        return Standing() if live and now.old else now  # a sample says itself how old it is
 
     # -- what keys do ----------------------------------------------------------------------------------------------
 

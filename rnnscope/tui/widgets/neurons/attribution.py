@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from rnnscope.charts.bars import sparkline
+from rnnscope.charts.bars import columns as columns_of
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
-from rnnscope.charts.spans import Row, Span, Style, fit
+from rnnscope.charts.spans import Row, Style, fit
 from rnnscope.charts.text import cells, printable
 from rnnscope.recording.events import Floats
 from rnnscope.recording.neuron_events import Attribution
@@ -20,6 +20,10 @@ from rnnscope.tui.widgets.neurons.page import lines_of, page
 from rnnscope.tui.widgets.panel import Painted
 from rnnscope.tui.widgets.units import ruler, window
 from rnnscope.tui.words import named
+
+DECADES = 4
+"""Of the strip of connectivity: what is smaller than that beside the largest stands as low as it goes."""
+TALL = 4  # rows of the strip, where there is room
 
 
 def largest(scores: Floats) -> float:
@@ -65,7 +69,7 @@ def words(event: Attribution, width: int) -> list[str]:
 
 
 class AttributionPanel(AskedPanel):
-    """Shows (Attribution | None, When, what is asked next in words), or (None, Standing, words)."""
+    """Shows (Attribution | None, When), or (None, Standing, what M explains)."""
 
     heading = "attribution"
     key = "M"
@@ -88,19 +92,19 @@ class AttributionPanel(AskedPanel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw the text, the words and the strip."""
-        event, when, asked = self.inputs if len(self.inputs) == 3 else (None, None, "")
+        event, when = self.inputs[:2] or (None, None)
         if not isinstance(event, Attribution) or not isinstance(when, When):
-            standing, asked = self.inputs[1:3] if len(self.inputs) == 3 else (None, "")
-            rows = self.asking(standing, longest(width - 10, f"explain {asked}", "explain"), width, height)
+            following = self.inputs[2] if len(self.inputs) == 3 else ""
+            rows = self.asking(when, longest(width - 10, f"explain {following}", "explain"), width, height)
             return Painted(rows, self.title())
         said = words(event, width)[: max(height - 8, 1)] if height >= 6 else []
-        strip = self._strip(event, width) if height >= 10 else []
+        strip = self._strip(event, width, 1 if height < 24 else TALL) if height >= 10 else []
         named_too = [strongest(event, width)] if height >= 14 else []
         has_legend = int(height >= 4)
         room = max(height - len(said) - len(named_too) - len(strip) - has_legend, 1)
         rows = self._text(event, width, min(room, len(lines_of(event.text, width))))
         if has_legend:
-            rows.append(self._legend(event, str(asked), width))
+            rows.append(self._legend(event, width))
         style = Style(fg=self.look.palette.accent, bold=True)
         rows += [caption(width, style, line) for line in said]
         rows += [caption(width, Style(fg=self.look.palette.foreground), line) for line in named_too]
@@ -117,16 +121,11 @@ class AttributionPanel(AskedPanel):
             mono=self.look.mono, tail=False,
         )  # fmt: skip
 
-    def _legend(self, event: Attribution, asked: str, width: int) -> Row:
-        palette = self.look.palette
+    def _legend(self, event: Attribution, width: int) -> Row:
         label = f"±√(score / {largest(event.scores):.3g}) ="
-        bar = legend(-1, 1, min(38, width), palette=palette, mono=self.look.mono, label=label)
-        room = width - 41
-        following = printable(asked)
-        words = longest(room, f"M explains next: {following}", f"M: {following}", f"M: {following.split(',')[0]}", "")
-        return fit((*bar, Span(f"   {words}", Style(fg=palette.faint))), width)
+        return legend(-1, 1, min(48, width), palette=self.look.palette, mono=self.look.mono, label=label)
 
-    def _strip(self, event: Attribution, width: int) -> list[Row]:
+    def _strip(self, event: Attribution, width: int, height: int) -> list[Row]:
         """Return the connectivity of the last characters as bars above them, on a logarithmic scale of four decades."""
         palette = self.look.palette
         columns = window(event.text, width)
@@ -135,8 +134,9 @@ class AttributionPanel(AskedPanel):
         norms = np.asarray(event.connectivity, np.float64)
         top = largest(norms)
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.clip(np.log10(norms / top), -4.0, 0.0)
+            shares = 1 + np.clip(np.log10(norms / top), -DECADES, 0.0) / DECADES
+        shares = 1 / (8 * height) + shares * (1 - 1 / (8 * height))  # the lowest still shows
         said = f"connectivity ‖∂logit/∂x_t‖, from {top:.2g} (full) down to a ten-thousandth of it"
         heading = caption(width, Style(fg=palette.faint), said, "connectivity ‖∂logit/∂x_t‖, log, four decades")
-        bars = sparkline(shares[columns], len(columns), -4.0, 0.0, palette, palette.lines[0], self.look.mono)
-        return [heading, fit(bars, width), fit(ruler(event.text, columns), width)]
+        bars = columns_of(shares[columns], len(columns), height, palette, palette.lines[0], self.look.mono)
+        return [heading, *(fit(row, width) for row in bars), fit(ruler(event.text, columns), width)]

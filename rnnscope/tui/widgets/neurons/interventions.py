@@ -11,7 +11,6 @@ from rnnscope.charts.bars import bar_rows
 from rnnscope.charts.coloured_text import coloured_text
 from rnnscope.charts.heatmap import legend
 from rnnscope.charts.spans import Row, Span, Style, fit
-from rnnscope.charts.text import printable
 from rnnscope.recording.events import Floats
 from rnnscope.recording.neuron_events import Interventions
 from rnnscope.tui.captions import caption, longest
@@ -23,7 +22,7 @@ from rnnscope.tui.widgets.asked import AskedPanel
 from rnnscope.tui.widgets.panel import Painted
 from rnnscope.tui.widgets.sampling import side_by_side
 
-PREFIX = 24  # characters of the prefix that are shown, at most
+PREFIX = 40  # characters of the prefix that are shown, at most
 
 
 def loss_words(event: Interventions) -> str:
@@ -45,7 +44,7 @@ def changes_words(event: Interventions, width: int) -> str:
 
 
 class InterventionsPanel(AskedPanel):
-    """Shows (Interventions | None, When, load row, what is asked next in words), or (None, Standing, words)."""
+    """Shows (Interventions | None, When, load row), or (None, Standing, what M tries)."""
 
     heading = "interventions"
     key = "M"
@@ -75,11 +74,10 @@ class InterventionsPanel(AskedPanel):
 
     def paint(self, width: int, height: int) -> Painted:
         """Draw both texts, what was done, and the ranked units."""
-        event, when, row, asked = self.inputs if len(self.inputs) == 4 else (None, None, 0, "")
+        event, when, row = self.inputs or (None, None, "")
         palette = self.look.palette
         if not isinstance(event, Interventions) or not isinstance(when, When):
-            standing, asked = self.inputs[1:3] if len(self.inputs) == 3 else (None, "")
-            rows = self.asking(standing, longest(width - 10, f"try: {asked}", "try it"), width, height)
+            rows = self.asking(when, longest(width - 10, f"try: {row}", "try it"), width, height)
             return Painted(rows, self.title())
         notes = 2 if height >= 9 else 1
         ranking, self._loads_at = loads(event), 0
@@ -90,7 +88,7 @@ class InterventionsPanel(AskedPanel):
             rows += self._loads(ranking, row if isinstance(row, int) else 0, width, below)
         rows.append(caption(width, Style(fg=palette.accent, bold=True), changes_words(event, width)))
         if notes > 1:
-            rows.append(self._legend(event, str(asked), width))
+            rows.append(self._legend(event, width))
         title = self.title(
             longest(width - 34, units_words(event.layer, event.units, event.field), f"L{event.layer + 1}")
         )
@@ -115,7 +113,7 @@ class InterventionsPanel(AskedPanel):
         return side_by_side(sides[0], sides[1], width, Span("│", faint))
 
     def _text(self, event: Interventions, text: str, probability: Floats, width: int, height: int) -> list[Row]:
-        prefix = event.prefix[-PREFIX:]
+        prefix = event.prefix[-min(PREFIX, max(width, 1)) :]
         values = np.concatenate([np.full(len(prefix), np.nan), np.asarray(probability, np.float64)])
         return coloured_text(
             prefix + text, values, width, height, 0.0, 1.0, "sequential",
@@ -137,16 +135,13 @@ class InterventionsPanel(AskedPanel):
         shares, ends = [one.nats / most for one in seen], [f"{one.nats:+.4f}" for one in seen]
         return rows + bar_rows(names, shares, ends, width, height, palette, palette.lines[1], mono)
 
-    def _legend(self, event: Interventions, asked: str, width: int) -> Row:
+    def _legend(self, event: Interventions, width: int) -> Row:
         palette = self.look.palette
-        faint = Style(fg=palette.faint)
         bar = legend(0, 1, min(28, width), "sequential", palette=palette, mono=self.look.mono, label="p =")
-        mark, brief = "both are the same", "the same"
+        said = ("both are the same", "the same")
         if event.difference >= 0:
-            mark, brief = f"first difference: character {event.difference + 1}", f"differ at {event.difference + 1}"
-        room, following = width - 31, f"M tries next: {printable(asked)}"
-        words = longest(room, f"{mark} · {following}", f"{brief} · {following}", mark, brief)
-        return fit((*bar, Span("   "), Span(words if room > 8 else "", faint)), width)
+            said = (f"first difference: character {event.difference + 1}", f"differ at {event.difference + 1}")
+        return fit((*bar, Span(f"   {longest(width - 31, *said, '')}", Style(fg=palette.faint))), width)
 
     async def clicked(self, event: events.Click) -> bool:
         """Select the ranked unit that was clicked; show it on a second click."""

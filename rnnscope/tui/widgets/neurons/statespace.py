@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 from textual import events
@@ -26,6 +29,8 @@ LEVELS = 5
 """Steps in which a count is coloured."""
 TRAIL = 12, 40, 6  # characters of the trajectory that are drawn, least and most, and cells for each: else a tangle
 Floats = NDArray[np.float64]
+Group: TypeAlias = tuple[str, str, RGB, NDArray[np.bool_]]
+"""Points told apart from others: label, glyph, colour, and which they are."""
 
 
 def class_of(character: str) -> int:
@@ -41,6 +46,16 @@ def class_of(character: str) -> int:
     return 6
 
 
+@lru_cache(maxsize=4)
+def kinds_of(text: str) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Return for each character its index in CLASSES and what is drawn of it (kept: it is drawn at every key)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    symbols, which = np.unique(codes, return_inverse=True)
+    classes = np.array([class_of(chr(symbol)) for symbol in symbols], np.int64)
+    drawn = np.array([printable(chr(symbol)) for symbol in symbols], "U1")
+    return classes[which], drawn[which]
+
+
 def trail_of(event: StateSpace, text: str, cursor: int, width: int) -> tuple[int, int]:
     """Return (first, last + 1) of the points drawn as a line in a chart of `width` cells: up to the cursor where `text`
     is what was read, else the end of the trajectory.
@@ -52,11 +67,11 @@ def trail_of(event: StateSpace, text: str, cursor: int, width: int) -> tuple[int
     return max(stop - min(max(width // each, least), most), begin), stop
 
 
-def groups_of(event: StateSpace, colour: int, palette: Palette) -> list[tuple[str, str, RGB, NDArray[np.bool_]]]:
-    """Return what the points are told apart by: (label, glyph, colour, which of them)."""
+def groups_of(event: StateSpace, colour: int, palette: Palette) -> list[Group]:
+    """Return what the points are told apart by."""
     lines = palette.lines
     if colour == 0 or colour > len(event.concepts):
-        kinds = np.array([class_of(character) for character in event.text], np.int64)
+        kinds, _ = kinds_of(event.text)
         return [(label, CLASS_GLYPHS[i], lines[i % len(lines)], kinds == i) for i, label in enumerate(CLASSES)]
     labels = np.asarray(event.labels[colour - 1], np.float64)
     name = event.concepts[colour - 1]
@@ -66,9 +81,7 @@ def groups_of(event: StateSpace, colour: int, palette: Palette) -> list[tuple[st
     return _levels(name, labels, known, palette)
 
 
-def _levels(
-    name: str, labels: Floats, known: Floats, palette: Palette
-) -> list[tuple[str, str, RGB, NDArray[np.bool_]]]:
+def _levels(name: str, labels: Floats, known: Floats, palette: Palette) -> list[Group]:
     """Return the points in steps of a count, from its lowest to its highest value."""
     edges = np.unique(np.quantile(known, np.linspace(0, 1, LEVELS + 1)))
     steps = np.clip(np.searchsorted(edges, labels, side="right") - 1, 0, max(len(edges) - 2, 0))
@@ -117,11 +130,12 @@ class StateSpacePanel(AskedPanel):
         notes = 2 if height >= 10 else int(height >= 6)
         axes = self._axes(event, components)
         self._drawn = (axes, width, height - notes, components)
-        rows = self._chart(
-            event, axes, components, chosen, trail_of(event, str(text), at, width), width, height - notes
-        )
+        groups = groups_of(event, chosen, self.look.palette)
+        as_glyphs = self.look.mono and chosen > 0  # without colour the glyph has to say what the colour would
+        trail = trail_of(event, str(text), at, width)
+        rows = self._chart(event, axes, components, groups, as_glyphs, trail, width, height - notes)
         if notes:
-            rows.append(self._legend(event, chosen, width))
+            rows.append(self._legend(groups, as_glyphs, width))
         if notes > 1:
             rows.append(self._words(event, str(text), at, width))
         title = self.title(f"layer {event.layer + 1} · {event.field}")
@@ -134,37 +148,31 @@ class StateSpacePanel(AskedPanel):
         return Axes(x_label=names[0], y_label=names[1], x_range=(-end, end), y_range=(-end, end))
 
     def _chart(
-        self, event: StateSpace, axes: Axes, components: tuple[int, int], colour: int, trail: tuple[int, int],
-        width: int, height: int,
+        self, event: StateSpace, axes: Axes, components: tuple[int, int], groups: list[Group], as_glyphs: bool,
+        trail: tuple[int, int], width: int, height: int,
     ) -> list[Row]:  # fmt: skip
-        palette, mono = self.look.palette, self.look.mono
+        palette = self.look.palette
         points = np.asarray(event.points, np.float64)[:, list(components)]
-        letters = np.array(list(printable(event.text)))
-        plain = mono and colour > 0  # without colour the glyph has to say what the colour would
+        _, letters = kinds_of(event.text)
         clouds = []
-        for _, glyph, shade, which in groups_of(event, colour, palette):
-            shown = "" if plain else "".join(letters[which])
+        for _, glyph, shade, which in groups:
+            shown = "" if as_glyphs else "".join(letters[which].tolist())
             clouds.append(Cloud(points[which, 0], points[which, 1], shade, "", glyph, shown))
         line = points[trail[0] : trail[1]]
         path = Path(line[:, 0], line[:, 1], palette.foreground, "", event.text[trail[0] : trail[1]])
         cursor = (float(line[-1, 0]), float(line[-1, 1])) if len(line) else None
-        return scatter(clouds, axes, width, height, palette, mono, path=path, cursor=cursor)
+        return scatter(clouds, axes, width, height, palette, self.look.mono, path=path, cursor=cursor)
 
-    def _legend(self, event: StateSpace, colour: int, width: int) -> Row:
+    def _legend(self, groups: list[Group], as_glyphs: bool, width: int) -> Row:
         """Return what each colour means, in that colour; without colour, what each glyph means where there are any."""
-        palette, mono = self.look.palette, self.look.mono
-        groups = groups_of(event, colour, palette)
-        if mono and colour == 0:
+        mono = self.look.mono
+        if mono and not as_glyphs:
             return caption(width, Style(dim=True), "each point is drawn as the character that was read")
-        pieces = [
-            Span(
-                f"{glyph} {printable(label)}" if mono else printable(label),
-                Style() if mono else Style(fg=shade, bold=True),
-            )
-            for label, glyph, shade, _ in groups
-        ]
-        spaced = [part for piece in pieces for part in (piece, Span("  "))]
-        return fit(tuple(spaced[:-1]), width)
+        pieces: list[Span] = []
+        for label, glyph, shade, _ in groups:
+            style = Style() if mono else Style(fg=shade, bold=True)
+            pieces += [Span(f"{glyph} {printable(label)}" if mono else printable(label), style), Span("  ")]
+        return fit(tuple(pieces[:-1]), width)
 
     def _words(self, event: StateSpace, text: str, at: int, width: int) -> Row:
         first, stop = trail_of(event, text, at, width)
