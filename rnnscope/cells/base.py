@@ -92,6 +92,22 @@ class Cell(ABC):
         """
 
     @abstractmethod
+    def tangent(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        dp: Tensor,
+        change: LayerState,
+    ) -> LayerState:
+        """Return the first-order changes of the next state, (N, H) each: the derivative of `recur`, forward.
+
+        run: what `forward` left of one sample and one time step, (1, 1, .). state: that sample's before it, (1, H).
+        dp: small changes of p (N, G), whose memory is taken over. change: of the state before, (N, H) each.
+        """
+
+    @abstractmethod
     def recomputed(
         self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
     ) -> Forward:

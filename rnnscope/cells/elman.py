@@ -66,6 +66,18 @@ class Elman(Cell):
             multiply_back(product.backward, dh_all[t - 1] if t else initial, d_t, mask)
         return Backward(d, d, (dh,), (initial,))
 
+    def tangent(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        dp: Tensor,
+        change: LayerState,
+    ) -> LayerState:
+        h = run.out[0]
+        return (product.forward(dp, change[0]).mul_(1 - h * h if self.name == "tanh" else h > 0),)
+
     def recomputed(
         self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
     ) -> Forward:

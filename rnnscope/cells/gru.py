@@ -103,6 +103,22 @@ class GRU(Cell):
             torch.mul(through_n, dh[chunk], out=blocks[chunk, :, 2])
         return Backward(d, recurrent_d, (dh,), (initial,))
 
+    def tangent(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        dp: Tensor,
+        change: LayerState,
+    ) -> LayerState:
+        (r, z, n), reset = run.saved[0][0].chunk(3, -1), run.saved[1][0]
+        dq = product.forward(torch.zeros_like(dp), change[0])
+        (dp_r, dp_z, dp_n), (dq_r, dq_z, dq_n) = dp.chunk(3, -1), dq.chunk(3, -1)
+        da_n = dp_n.addcmul_(dq_n, r).addcmul_(dp_r.add_(dq_r), reset * (1 - r))
+        dh = da_n.mul_((1 - z) * (1 - n * n)).addcmul_(dp_z.add_(dq_z), (state[0] - n) * z * (1 - z))
+        return (dh.addcmul_(change[0], z),)
+
     def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
         hidden = run.out.shape[-1]
         return (back.recurrent_d[:, :, 2 * hidden :].sum((0, 1)),)

@@ -92,6 +92,21 @@ class LNRNN(Cell):
             multiply_back(product.backward, dh[t - 1] if t else initial, d_t, mask)
         return Backward(d, d, (dh,), (initial,))
 
+    def tangent(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        dp: Tensor,
+        change: LayerState,
+    ) -> LayerState:
+        h, a_hat, scale = run.out[0], run.saved[0][0], run.saved[1][0]
+        da = product.forward(dp, change[0])
+        da = da - da.mean(-1, keepdim=True)
+        da.sub_(a_hat * (da * a_hat).mean(-1, keepdim=True))  # through mean and variance
+        return (da.mul_((1 - h * h) * recurrent[1] * scale),)
+
     def extra_gradients(self, run: Forward, back: Backward) -> tuple[Tensor, ...]:
         before_tanh = torch.mul(run.out, run.out).neg_().add_(1).mul_(back.states[0])
         return (before_tanh * run.saved[0]).sum((0, 1)), before_tanh.sum((0, 1))

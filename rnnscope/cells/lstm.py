@@ -100,6 +100,21 @@ class LSTM(Cell):
                 multiply_back(multiply, dh_all[t - 1] if t else initial, d_all[t], mask)
         return Backward(d, d, (dh, dc), (initial, dc_next))
 
+    def tangent(
+        self,
+        run: Forward,
+        state: LayerState,
+        recurrent: tuple[Tensor, ...],
+        product: Product,
+        dp: Tensor,
+        change: LayerState,
+    ) -> LayerState:
+        (i, f, g, o), tanh_c = run.saved[0][0].chunk(4, -1), run.saved[2][0]
+        da_i, da_f, da_g, da_o = product.forward(dp, change[0]).chunk(4, -1)
+        dc = (change[1] * f).addcmul_(da_i, g * i * (1 - i)).addcmul_(da_f, state[1] * f * (1 - f))
+        dc.addcmul_(da_g, i * (1 - g * g))
+        return (da_o * (tanh_c * o * (1 - o))).addcmul_(dc, o * (1 - tanh_c * tanh_c)), dc
+
     def recomputed(
         self, p: Tensor, out: Tensor, state: LayerState, recurrent: tuple[Tensor, ...], product: Product
     ) -> Forward:

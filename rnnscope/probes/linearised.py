@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rnnscope.cells import products
 from rnnscope.cells.base import Forward
+from rnnscope.cells.products import Product
 from rnnscope.model import CharRNN, State
 
 Scaled: TypeAlias = tuple[Tensor, float]  # rows, and the log10 of the factor that was taken out of them
@@ -32,7 +33,7 @@ class Trajectory:
         dtype: of all numbers, those given to `pull` and `push` too.
 
     Attributes:
-        steps: T. size: D.
+        steps: T. size: D. dtype.
     """
 
     @torch.no_grad()
@@ -49,7 +50,8 @@ class Trajectory:
         twin.kernel, twin.precision = "scan", "float32"  # which here is: as the weights are
         if zero_input:
             twin.layers[0].get_parameter("weight_ih_l0").zero_()
-        self.model, self.steps = twin, len(ids)
+        self.model, self.steps, self.dtype = twin, len(ids), dtype
+        self._products: dict[tuple[int, int], Product] = {}
         self._ids = ids.cpu()
         self._before: State = tuple(tuple(s.to("cpu", dtype) for s in layer) for layer in state)
         _, self._runs = twin.runs(self._ids.unsqueeze(1), self._before)
@@ -79,7 +81,7 @@ class Trajectory:
             recurrent = model.cell.recurrent(layer)
             run = for_rows(self._runs[index], n, slice(start, stop))
             before = tuple(s[start].expand(n, -1) for s in self._visited[index])
-            product = products.make(recurrent[0], n, model.precision)
+            product = self._product(index, n)
             back = model.cell.backward(run, before, recurrent, product, None, direct, tuple(given[index].unbind(1)))
             found.append(back.initial)
             if index:
@@ -89,29 +91,29 @@ class Trajectory:
     def push(self, rows: Tensor, start: int, stop: int) -> Tensor:
         """Return rows (N, D) @ (J_stop ... J_{start+1}).T: small changes of s_start, carried on to s_stop.
 
-        Each Jacobian is the transpose of what autograd's backward pass of the plain step multiplies with: a map that
-        is linear in the gradient it is given, so that its own derivative is the Jacobian. (Forward-mode autograd was
-        three times as slow: torch 2.13 copies the weight in every product.)
+        By the cells' own derivatives of a step. (As the derivative of autograd's backward pass it took eight times as
+        long, and by forward-mode autograd more: torch 2.13 copies the weight in every product.)
         """
+        model, n = self.model, len(rows)
+        given = rows.view(n, len(self._runs), len(model.cell.states), -1).unbind(1)
+        changes = [tuple(layer.unbind(1)) for layer in given]
         for t in range(start, stop):
-            with torch.enable_grad():
-                at = self.state(t).repeat(len(rows), 1).requires_grad_()
-                given = torch.zeros_like(rows).requires_grad_()
-                after = self._step(self.model.embed(self._ids[t : t + 1]), at)
-                (pulled,) = torch.autograd.grad(after, at, given, create_graph=True)
-                (rows,) = torch.autograd.grad(pulled, given, rows)
-        return rows
+            dp = rows.new_zeros(n, len(model.layers[0].get_parameter("weight_hh_l0")))
+            for index, layer in enumerate(model.layers):
+                if index:
+                    dp = changes[index - 1][0] @ layer.get_parameter("weight_ih_l0").t()
+                run = for_rows(self._runs[index], 1, slice(t, t + 1))
+                before, recurrent = tuple(s[t] for s in self._visited[index]), model.cell.recurrent(layer)
+                product = self._product(index, n)
+                changes[index] = model.cell.tangent(run, before, recurrent, product, dp, changes[index])
+        return torch.cat([s for layer_state in changes for s in layer_state], 1)
 
-    def _step(self, x: Tensor, s: Tensor) -> Tensor:
-        """Return the next states (N, D) from the first layer's input x (1, I) and the states (N, D)."""
-        model = self.model
-        after: list[Tensor] = []
-        by_layer = s.view(len(s), len(self._runs), len(model.cell.states), -1).unbind(1)
-        for layer, given in zip(model.layers, by_layer, strict=True):
-            layer_state = model.cell.step(x, tuple(given.unbind(1)), layer)
-            after += layer_state
-            x = layer_state[0]
-        return torch.cat(after, 1)
+    def _product(self, index: int, n: int) -> Product:
+        """Return the recurrent product of a layer for n rows, made once: it packs or copies the weight."""
+        if (index, n) not in self._products:
+            weight = self.model.cell.recurrent(self.model.layers[index])[0]
+            self._products[index, n] = products.make(weight, n, self.model.precision)
+        return self._products[index, n]
 
     def pull_scaled(self, rows: Tensor, start: int, stop: int) -> Scaled:
         """Return `pull` without overflow and underflow on the way: rows of size 1, and log10 of the factor."""
