@@ -25,7 +25,7 @@ from rnnscope.probes.sampling import device_of
 WARM_UP = 200
 SHORTEST = 2_000
 """Characters of a stream at least, where there is more than one: so reading twice costs a tenth at most."""
-STREAMS, STREAMS_GPU = 64, 512
+STREAMS, STREAMS_GPU = 128, 512
 STEPS = 64
 """Time steps read at a time: bounds the memory of what is in between."""
 

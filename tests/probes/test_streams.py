@@ -80,7 +80,7 @@ def test_every_character_is_read_once(plan: Streams) -> None:
 
 @pytest.mark.parametrize(
     ("chars", "expected"),
-    [(1, (1, 1, 1)), (1999, (1, 1999, 200)), (5000, (2, 2500, 200)), (1_000_003, (64, 15_625, 200))],
+    [(1, (1, 1, 1)), (1999, (1, 1999, 200)), (5000, (2, 2500, 200)), (1_000_003, (128, 7812, 200))],
 )
 def test_texts_are_cut_into_streams_that_are_not_too_short(chars: int, expected: tuple[int, ...]) -> None:
     plan = streams.streams_for(subject().model, chars)
