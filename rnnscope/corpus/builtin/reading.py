@@ -24,6 +24,8 @@ Groups: TypeAlias = dict[str, list[tuple[str, State, float]]]
 
 MOST = 400
 """States that are kept after a slip."""
+PATIENCE = 12
+"""Slips since the last blank line after which nothing is believed until the next one."""
 LEFT_OUT = 4
 """Signs that may have been left out at once, of these:"""
 CLOSING = frozenset(')]};,.:?!" \n')
@@ -54,7 +56,7 @@ class Reading:
         self.language = language
         self.belief, self.place, rest = language.start(text)
         self._before_word, self._lost = self.belief, False  # lost: inside a word that cannot be
-        self._last = ""
+        self._last, self._slips = "", 0
         for character in rest:
             self.read(character)
 
@@ -78,29 +80,35 @@ class Reading:
         else:
             self.belief = normalised(self._sign(character))
             self._before_word, self._lost = self.belief, False
+        if character == self._last == "\n":
+            self._slips = 0
+        elif self._slips > PATIENCE:
+            self.belief = self._before_word = {}
         self.place, self._last = self.language.after(self.place, character), character
 
     def _letter(self, character: str) -> Belief:
         """Return the belief after a character of a word; {} where there can be no such word."""
-        if self._lost:
+        found = {} if self._lost else self._accept(self.belief, character)
+        if found or self._lost:
+            return found
+        self._slips += 1
+        if is_word(self._last):
             return {}
-        found = self._accept(self.belief, character)
-        if not found and not is_word(self._last):  # a line that is not indented far enough
-            early = {
-                (rest.lstrip(" "), state): weight for (rest, state), weight in self.belief.items() if rest[:1] == " "
-            }
-            found = self._accept(early, character)
-        return found
+        early: Belief = {}  # of a line that is not indented far enough
+        for (rest, state), weight in self.belief.items():
+            _add(early, (rest.lstrip(" "), state), weight)
+        return self._accept(early, character)
 
     def _sign(self, character: str) -> Belief:
         """Return the belief after a character that is no part of a word."""
         before = self._any_word() if self._lost else self.belief
-        found = self._accept(before, character)
-        if not found and not self._lost and is_word(self._last):  # the word ended too early
-            before = self._any_word()
-            found = self._accept(before, character)
-        if found:
+        if found := self._accept(before, character):
             return found
+        self._slips += 1
+        if not self._lost and is_word(self._last):  # the word ended too early
+            before = self._any_word()
+            if found := self._accept(before, character):
+                return found
         if character == self._last == "\n":
             return self.language.after_blank_line()
         return self._nearest(before, character)
