@@ -7,7 +7,8 @@ A text is drawn in three steps, and no other choice is made anywhere:
 3. its layout, without chance: `^` makes the next letter a capital, "a" becomes "an" before a vowel, and the lines are
    filled up to WIDTH characters.
 So the text says at every position whether one is inside quotes or parentheses (both always closed, never nested in
-themselves), which speaker has the word, and how far the line has run.
+themselves), which speaker has the word, and how far the line has run. Who is quoted speaks as people did of old
+("thou shalt ..."): to write on inside quotes, a model has to know all along that it is there.
 """
 
 from __future__ import annotations
@@ -39,20 +40,41 @@ RULES: Rules = {
         "<sentence> <sentence> <sentence>": 3,
         "(<manner>) <sentence>": 1,
         "(<manner>) <sentence> <sentence>": 1,
-        "<sentence> <quotation> <sentence>": 2,
-        "<quotation>": 1,
+        "<sentence> <quotation> <sentence>": 3,
+        "<quotation>": 3,
         "<sentence> (<manner>) <sentence>": 1,
     },
     "manner": {"aside": 5, "to <name>": 4, "reading": 1, "softly": 2, "<adverb>": 2, "<motion>": 2},
     "motion": {"rising": 2, "turning away": 2, "at the window": 1, "opening the <thing>": 1, "to the <person>": 2},
     "quotation": {
-        '^the <person> told me, "^<clause>."': 3,
-        '^<name> said to the <person>, "^<clause>, and <clause>."': 2,
-        '^then <pronoun> <cried>, "^<order>! ^<sentence>"': 2,
-        '"^<sentence> ^<sentence>" ^so said the <person>.': 1,
-        '^you have read the letter: "^my <praise> <person>, <clause>. ^<sentence>"': 1,
-        '"^<question>?" asked the <person>.': 2,
+        '^the <person> told me, "^<old>."': 3,
+        '^<name> said to the <person>, "^<old>, and <old>."': 2,
+        '^then <pronoun> <cried>, "^<plea>! ^<old>."': 2,
+        '"^<old>. ^<old>." ^so said the <person>.': 1,
+        '^you have read the letter: "^<plea>! ^<old>, for <old>."': 1,
+        '"^<asking>?" asked the <person>.': 2,
     },
+    "old": {
+        "thou <shalt> <do> <thine>": 3,
+        "thou <shalt> <do> <thine> <ere>": 2,
+        "thou <hast> <done> <thine>": 2,
+        "ye <hath> <done> <thine>": 1,
+        "<thine> is <quality> unto <thee>": 2,
+        "verily, thou art <quality>": 1,
+    },
+    "plea": {"O <praise> <person>, hear <thee>": 2, "hark thou, <praise> <person>": 2, "fie upon <thine>": 1},
+    "asking": {
+        "dost thou <do> <thine>": 2,
+        "wherefore hast thou <done> <thine>": 2,
+        "whither goeth thy <kin>": 1,
+        "art thou <quality> <ere>": 1,
+    },
+    "thine": {"thy <thing>": 4, "thy <quality> <thing>": 2, "thy <kin>": 2, "thy <thing> and thy <thing>": 1},
+    "thee": words("thee thee thy_heart thine_eyes"),
+    "shalt": words("shalt wilt canst mayst shouldst wouldst"),
+    "hast": words("hast hadst"),
+    "hath": words("have had"),
+    "ere": words("ere_dawn ere_night anon hence evermore betimes"),
     "sentence": {
         "^<clause>.": 6,
         "^<clause>, and <clause>.": 2,
