@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from rnnscope.recording.events import Sample
 from rnnscope.recording.requests import Request
 from rnnscope.tui.neuron_rows import SORTS, Order, Sort
 from rnnscope.tui.view import UNIT_KEYS, Reading, UnitView
@@ -100,10 +101,11 @@ def _within(index: int, count: int) -> int:
 
 
 def settle(view: NeuronView, extent: Extent) -> NeuronView:
-    """Return `view` with everything chosen existing; on another text cursor, mark and span begin anew."""
+    """Return `view` with everything chosen existing; on another text mark and span, and mostly the cursor, go."""
     reading = extent.reading
     if reading is not None and reading.text != view.text:
-        view = replace(view, text=reading.text, cursor=-1, mark=-1, span=(0, 0))
+        kept = view.cursor if isinstance(reading, Sample) else -1  # samples follow each other while one looks
+        view = replace(view, text=reading.text, cursor=kept, mark=-1, span=(0, 0))
     last = len(view.text) - 1
     return replace(
         view,

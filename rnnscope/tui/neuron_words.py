@@ -75,3 +75,14 @@ def target_next(view: NeuronView, reading: Reading | None) -> str:
     else:
         what = "the most probable next character"
     return f"{what} after {named(reading.text[view.cursor : view.cursor + 1])}, {method}"
+
+
+def said_of(view: NeuronView, key: str) -> tuple[str, str]:
+    """Return in which panel one sees what a key changed, and the same in words; ("", "") of all other keys."""
+    if key in ("how", "value_down", "value_up", "toggle"):
+        return "interventions", f"interventions (I), M: {intervention_next(view)}"
+    if key in ("threshold_down", "threshold_up"):
+        return "contexts", f"contexts (x), M: a unit is on above {view.threshold:g} of its largest value"
+    if key == "order":
+        return "", f"units of the map by {view.order}{f' ({view.concept})' if view.order == 'concept' else ''}"
+    return ("attribution", f"attribution (A), M: {METHOD_NAMES[METHODS[view.method]]}") if key == "method" else ("", "")

@@ -19,7 +19,7 @@ from rnnscope.tui.messages import Asked
 from rnnscope.tui.neuron_requests import Asker, concept_given, probe_of
 from rnnscope.tui.neuron_rows import Found, loads, order_of, possible_orders, ranked
 from rnnscope.tui.neuron_view import Extent, NeuronView, change, settle, why_unchanged
-from rnnscope.tui.neuron_words import QUESTIONS, intervention_next, target_next
+from rnnscope.tui.neuron_words import QUESTIONS, intervention_next, said_of, target_next
 from rnnscope.tui.screens.base import bindings
 from rnnscope.tui.screens.lab import LabScreen
 from rnnscope.tui.screens.live import measured
@@ -81,7 +81,8 @@ class NeuronsScreen(LabScreen):
         """Return the text that was asked for, or the newest sample of the training where none was, or it is wanted."""
         event, when = newest(shown, Activations.kind)
         sample = shown.state.sample
-        if sample is not None and (self.view.live or not isinstance(event, Activations)):
+        wanted = self.view.live or not isinstance(event, Activations)
+        if sample is not None and sample.event.text and wanted:
             _, taken = measured(sample, shown, shown.config.probes.sample_every)
             return sample.event, taken
         return (event, when) if isinstance(event, Activations) else (None, when)
@@ -196,11 +197,14 @@ class NeuronsScreen(LabScreen):
         extent, before = self._looked_at()
         panel = self.large or self.focused_panel()
         view = change(self.view, key, panel, extent)
+        owner, said = said_of(view, key)
         if view == before:
             self.remark(why_unchanged(key, panel, extent))
+        elif said and (owner != self.large if self.large else owner not in self.seen):
+            self.remark(said)  # else it is on the panel itself
         self._look(view)
-        if key == "mark" and view.span[1]:
-            self._ask_for("contexts")
+        if key == "mark" and view.span[1] and self._ask_for("contexts") and "contexts" not in self.seen:
+            self._enlarge("contexts")
 
     def action_point(self, character: int, unit: int) -> None:
         """Put the cursor on a character, and choose a unit; -1 leaves either as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from textual.pilot import Pilot
 
+from rnnscope.recording.commands import Measure
 from rnnscope.recording.events import FINISHED, Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.app import ScopeApp
@@ -64,3 +66,12 @@ def pane_text(pilot: Pilot[int], name: str) -> str:
     """Return the characters that a panel draws, frame included."""
     widget = pane(pilot, name)
     return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+
+
+async def asked(pilot: Pilot[int], writer: Writer, count: int = 1) -> list[tuple[str, dict[str, Any]]]:
+    """Return the next `count` measurements that the worker was asked for, as (probe, what is not as usual)."""
+    taken: list[Any] = []
+    await until(pilot, lambda: taken.extend(writer.commands()) or len(taken) >= count)
+    commands = [command for _, command in taken]
+    assert all(isinstance(command, Measure) for command in commands), commands
+    return [(command.probe, json.loads(command.arguments)) for command in commands]

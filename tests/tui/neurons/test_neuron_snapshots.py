@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.neurons.neuron_screen import lab_opened, neuron_run
-from tests.tui.screen import drawn
+from tests.tui.neurons.neuron_screen import lab_opened, neuron_run, pane
+from tests.tui.screen import drawn, until
 
 FOLDER = Path(__file__).parent / "snapshots"
 
@@ -36,14 +36,13 @@ async def test_a_run_that_was_asked_nothing(tmp_path: Path) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "keys"),
-    [("text", ""), ("units", "k"), ("contexts", "x"), ("saturation", "Svvv"), ("statespace", "sD"), ("birth", "B"),
-     ("interventions", "I"), ("attribution", "A")],
-)  # fmt: skip
-async def test_each_panel_on_a_small_terminal(tmp_path: Path, name: str, keys: str) -> None:
+async def test_each_panel_on_a_small_terminal(tmp_path: Path) -> None:
     neuron_run(tmp_path / "run")
     async with lab_opened(tmp_path / "run", (80, 24), mono=True) as pilot:
-        await pilot.press(*keys)
-        await pilot.pause()
-        check(name, drawn(pilot))
+        for name, keys in (
+            ("text", ""), ("units", "k"), ("contexts", "x"), ("statespace", "sD"), ("birth", "B"),
+            ("interventions", "I"), ("attribution", "A"), ("saturation", "Svvv"),
+        ):  # fmt: skip
+            await pilot.press(*keys)
+            await until(pilot, lambda name=name: pane(pilot, name).region.width == 80)
+            check(name, drawn(pilot))

@@ -81,6 +81,8 @@ def test_the_cursor_is_at_the_end_of_a_new_text_and_walks() -> None:
     other = dataclasses.replace(EXTENT, reading=fake_activations(fake_config(), "another text", RNG))
     moved = settle(dataclasses.replace(after("up", "mark"), span=(1, 3)), other)
     assert (moved.cursor, moved.mark, moved.span) == (11, -1, (0, 0))
+    sample = dataclasses.replace(EXTENT, reading=fake_sample(fake_config(), RNG))
+    assert settle(after("up"), sample).cursor == 3  # samples follow each other: it stays where it was
 
 
 def test_two_marks_make_a_span_and_a_third_forgets_it() -> None:
