@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rnnscope.config import Config
 from rnnscope.errors import RunFailed, UserError
+from rnnscope.folders import DEMO, shipped_demo
 from rnnscope.recording import lock, schema
 from rnnscope.recording.commands import Stop
 from rnnscope.recording.events import STARTING, Status, Validation
@@ -98,7 +99,7 @@ def run_info(folder: Path) -> RunInfo:
 
 
 def find_run(name: str | Path, root: Path = ROOT) -> Path:
-    """Return the folder of the run called `name` in `root`, or at the path `name`.
+    """Return the folder of the run called `name` in `root`, or at the path `name`; "demo" is one that comes along.
 
     Raises:
         UserError: there is none (runs with similar names are suggested), or one cannot look.
@@ -109,6 +110,9 @@ def find_run(name: str | Path, root: Path = ROOT) -> Path:
     for candidate in (root / given, given):
         if _is_run(candidate):
             return candidate
+    demo = shipped_demo() if str(name) == DEMO else None
+    if demo is not None:
+        return demo
     if given.is_dir():
         raise UserError(f"{given} is not a run: it has no {schema.NAME}")
     names = [path.name for path in _folders(root)]

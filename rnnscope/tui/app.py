@@ -23,6 +23,7 @@ from textual.worker import Worker
 
 from rnnscope.charts.text import printable
 from rnnscope.errors import EXIT_FAILED, EXIT_OK, RunFailed, UserError
+from rnnscope.folders import shipped_demo
 from rnnscope.recording.commands import Command, Fork, Measure, Stop
 from rnnscope.recording.events import DIVERGED, FAILED, FINISHED, STOPPED
 from rnnscope.tui.actions import GROUPS, in_groups
@@ -243,9 +244,9 @@ class ScopeApp(App[int]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     def action_picture(self) -> None:
-        """Save a picture of the screen in the run's folder, or here where that cannot be written."""
+        """Save a picture of the screen in the run's folder, or here where that cannot be written or is installed."""
         name = time.strftime("screen-%Y%m%d-%H%M%S.svg")
-        for folder in (self.folder, Path.cwd()):
+        for folder in (Path.cwd(),) if self.folder == shipped_demo() else (self.folder, Path.cwd()):
             try:
                 path = self.save_screenshot(name, str(folder))
             except OSError as error:
