@@ -20,10 +20,11 @@ from torch import Tensor
 from rnnscope.errors import UserError
 from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN
+from rnnscope.probes import oracle
 from rnnscope.probes.comparison import PREFIX, all_hidden, relative_distance
 from rnnscope.probes.judge import judge
 from rnnscope.probes.sampling import device_of
-from rnnscope.probes.stretches import spread
+from rnnscope.probes.stretches import evenly, gather
 from rnnscope.probes.subject import Subject
 from rnnscope.probes.telling import held_out_auc
 from rnnscope.recording.lab_events import Floats
@@ -37,8 +38,8 @@ LONGEST_WINDOW = 32
 TOLD_APART = 128
 """Prefixes at most whose states the probe is to tell apart."""
 
-WRITTEN, READ = 0.4, 0.85
-"""Shares of the work after which the model has written, and after which all is read again."""
+WRITTEN, TOLD, READ = 0.2, 0.6, 0.9
+"""Shares of the work after which the model has written, the generator has judged, and all is read again."""
 
 
 def measure(subject: Subject, request: Request) -> Exposure:
@@ -56,11 +57,14 @@ def measure(subject: Subject, request: Request) -> Exposure:
     if len(text) < 2:
         raise UserError("the validation part has no text to read; give it a larger part with --split")
     prefix = min(PREFIX, max(1, len(text) // 4))
-    ids = spread(text, request.prefixes, prefix + min(request.length, len(text) - prefix), device_of(subject.model))
+    length = prefix + min(request.length, len(text) - prefix)
+    starts = evenly(len(text), request.prefixes, length)
+    ids = gather(text, starts, length, device_of(subject.model))
     given, truth = ids[:prefix], ids[prefix:]
     free = written(subject, given, len(truth), request)
     shown = request.seed % ids.shape[1]
-    found = compare(subject, given, truth, free, shown)
+    verdict = oracle.judge(subject, starts, given, truth, free, WRITTEN, TOLD)
+    found = compare(subject, given, truth, free, shown, verdict)
     name, judge_free, judge_true = _judged(subject, given, truth, free)
     differ = np.flatnonzero((truth[:, shown] != free[:, shown]).cpu().numpy())
     nothing = np.zeros(0, np.float32)
@@ -74,10 +78,9 @@ def measure(subject: Subject, request: Request) -> Exposure:
         judge=name,
         judge_free=judge_free,
         judge_true=judge_true,
-        oracle="",
-        oracle_free=nothing,
-        oracle_true=nothing,
-        excess=nothing,
+        oracle="" if verdict is None else verdict.name,
+        oracle_free=nothing if verdict is None else verdict.free,
+        oracle_true=nothing if verdict is None else verdict.true,
         seconds=time.perf_counter() - started,
         **found._asdict(),
     )
@@ -110,36 +113,55 @@ class Measured(NamedTuple):
     distance_reference: float
     shannon_reference: float
     auc: Floats
+    excess: Floats
 
 
-def compare(subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown: int) -> Measured:
+def compare(
+    subject: Subject, given: Tensor, truth: Tensor, free: Tensor, shown: int, verdict: oracle.Verdict | None = None
+) -> Measured:
     """Read truth and free (N, P) after given (T, P), both in the same way, and compare position by position.
 
-    shown: the prefix of which probabilities and entropies are kept.
+    shown: the prefix of which probabilities and entropies are kept. verdict: of the generator on the first prefixes.
     """
-    parts: dict[str, list[Tensor]] = {name: [] for name in Measured._fields}
-    done, apart = 0, min(given.shape[1], TOLD_APART)
+    parts: list[dict[str, Tensor]] = []
+    done = 0
     for forced, own in zip(windows(subject.model, given, truth), windows(subject.model, given, free), strict=True):
-        subject.report(WRITTEN + (READ - WRITTEN) * done / len(truth), "reading both")
-        window = slice(done, done + len(forced.hidden))
-        done = window.stop
-        log_p = log_probability_of(truth[window], forced.before)
-        parts["forced_probability"].append(log_p[:, shown].exp())
-        own_log_p = log_probability_of(free[window, shown], own.before[:, shown])
-        parts["free_probability"].append(own_log_p.exp())
-        parts["forced_entropy"].append(entropy(forced.before[:, shown]))
-        parts["free_entropy"].append(entropy(own.before[:, shown]))
-        parts["nll"].append(curve(-log_p))
-        parts["distance"].append(curve(relative_distance(forced.hidden, own.hidden)))
-        parts["jensen_shannon"].append(curve(jensen_shannon(forced.after, own.after)))
-        other = forced.hidden.roll(halfway(given.shape[1]), 1), forced.after.roll(halfway(given.shape[1]), 1)
-        parts["distance_reference"].append(relative_distance(forced.hidden, other[0]).mean(1))
-        parts["shannon_reference"].append(jensen_shannon(forced.after, other[1]).mean(1))
-        parts["auc"].append(held_out_auc(forced.hidden[:, :apart], own.hidden[:, :apart]))
-    whole: dict[str, Any] = {name: torch.cat(part, -1).float().cpu().numpy() for name, part in parts.items()}
+        subject.report(TOLD + (READ - TOLD) * done / len(truth), "reading both")
+        here = slice(done, done + len(forced.hidden))
+        done = here.stop
+        parts.append(_beside(truth[here], free[here], forced, own, shown))
+        if verdict is not None:
+            judged = verdict.expected_true.shape[1]
+            for name, expected, read in (
+                ("free", verdict.expected_free, own),
+                ("true", verdict.expected_true, forced),
+            ):
+                parts[-1][name] = oracle.divergence(expected[here], read.before[:, :judged]).mean(1)
+    whole = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
+    whole["excess"] = oracle.excess(whole.pop("free"), whole.pop("true")) if verdict is not None else torch.zeros(0)
+    found: dict[str, Any] = {name: values.float().cpu().numpy() for name, values in whole.items()}
     for name in ("distance_reference", "shannon_reference"):  # of one prefix there is no other
-        whole[name] = float(whole[name].mean()) if given.shape[1] > 1 else math.nan
-    return Measured(**whole)
+        found[name] = float(found[name].mean()) if given.shape[1] > 1 else math.nan
+    return Measured(**found)
+
+
+def _beside(truth: Tensor, free: Tensor, forced: Window, own: Window, shown: int) -> dict[str, Tensor]:
+    """Return the numbers of `Measured` for the W positions of truth and free (W, P), (W,) or (3, W)."""
+    prefixes = truth.shape[1]
+    log_p = log_probability_of(truth, forced.before)
+    other, others_after = (x.roll(halfway(prefixes), 1) for x in (forced.hidden, forced.after))
+    return {
+        "forced_probability": log_p[:, shown].exp(),
+        "free_probability": log_probability_of(free[:, shown], own.before[:, shown]).exp(),
+        "forced_entropy": entropy(forced.before[:, shown]),
+        "free_entropy": entropy(own.before[:, shown]),
+        "nll": curve(-log_p),
+        "distance": curve(relative_distance(forced.hidden, own.hidden)),
+        "jensen_shannon": curve(jensen_shannon(forced.after, own.after)),
+        "distance_reference": relative_distance(forced.hidden, other).mean(1),
+        "shannon_reference": jensen_shannon(forced.after, others_after).mean(1),
+        "auc": held_out_auc(forced.hidden[:, :TOLD_APART], own.hidden[:, :TOLD_APART]),
+    }
 
 
 class Window(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnnscope.corpus.builtin import generate
+from rnnscope.corpus.builtin.oracle import oracle_of
 from rnnscope.errors import UserError
 from rnnscope.model import CharRNN
 from rnnscope.probes import exposure
 from rnnscope.probes.judge import judge
-from rnnscope.probes.stretches import spread
+from rnnscope.probes.stretches import evenly, spread
 from rnnscope.probes.subject import Cancelled, Subject
 from rnnscope.probes.telling import held_out_auc
 from rnnscope.recording.reading_events import Exposure
@@ -31,7 +34,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exposure, "LONGEST_WINDOW", 5)
 
 
-def measure(found: Subject, **options: object) -> Exposure:
+def measure(found: Subject, texts: tuple[str, ...] = ("book.txt",), **options: object) -> Exposure:
+    found = dataclasses.replace(found, config=dataclasses.replace(found.config, texts=texts))
     return exposure.measure(found, Request(**({"prefixes": P, "length": N, "seed": 7} | options)))
 
 
@@ -195,3 +199,42 @@ def test_it_can_be_broken_off() -> None:
 
     with pytest.raises(Cancelled):
         measure(subject(report=enough))
+
+
+def test_the_generator_itself_judges_its_own_text() -> None:
+    """Against its own probabilities and divergences, prefix by prefix and character by character."""
+    text = "".join(generate("play", 44_000))
+    found = subject("gru", text=corpus(text[:40_000], text[40_000:]))
+    model, symbols = found.model.double(), found.corpus.vocabulary.symbols
+    event = measure(found, ("play",), temperature=0.3)
+    assert event.oracle == "play"
+    starts = evenly(4000, P, PREFIX + N)
+    ids = spread(found.corpus.validation, P, PREFIX + N, CPU)
+    given, truth = ids[:PREFIX], ids[PREFIX:]
+    free = exposure.written(found, given, N, Request(seed=7, temperature=0.3))
+    oracle = oracle_of(("play",), symbols)
+    assert oracle is not None
+    errors = []
+    for name, rest in (("oracle_free", free), ("oracle_true", truth)):
+        log_p, _ = plain(model, torch.cat([given, rest]))
+        nats, divergences = np.zeros((N, P)), np.zeros((N, P))
+        for n, start in enumerate(starts):
+            before = text[: 40_000 + start + PREFIX]
+            after = found.corpus.vocabulary.decode(rest[:, n].numpy())
+            if name == "oracle_true":
+                assert text.startswith(before + after)
+            ((nats[:, n], expected),) = oracle.judge(before, [after])
+            own = log_p[PREFIX - 1 : -1, n].numpy()
+            divergences[:, n] = (expected * (np.log(expected) - own)).sum(1)
+        np.testing.assert_allclose(getattr(event, name), nats.mean(1), rtol=1e-6)
+        errors.append(divergences.mean(1))
+    accumulated, usual = (np.cumsum(error) for error in errors)
+    np.testing.assert_allclose(event.excess, 100 * (accumulated / usual - 1), rtol=1e-3, atol=1e-3)
+    assert event.excess[0] == pytest.approx(0, abs=1e-6)  # the first character is drawn in the true context
+    assert event.oracle_true.mean() < 1 < event.oracle_free.mean()
+
+
+def test_texts_without_a_generator_have_no_oracle() -> None:
+    event = measure(subject("gru"))
+    assert event.oracle == ""
+    assert len(event.oracle_free) == len(event.oracle_true) == len(event.excess) == 0
