@@ -53,7 +53,7 @@ def state_colour(word: str, palette: Palette) -> RGB:
 
 
 def identity(snapshot: Snapshot, palette: Palette) -> list[Item]:
-    """Return what runs: run, text, model, parameters, device."""
+    """Return what runs: run, text, model, parameters, device, and what share of the time is spent on measuring it."""
     model, started = snapshot.config.model, snapshot.state.started
     faint = Style(fg=palette.faint)
     items: list[Item] = [
@@ -68,6 +68,8 @@ def identity(snapshot: Snapshot, palette: Palette) -> list[Item]:
         items.append((2, (Span(shorten(printable(event.device), 28)),)))
         items.append((6, (Span(f"{event.precision} {event.kernel}", faint),)))
         items.append((7, (Span(f"{event.threads} thread{'s' * (event.threads != 1)}", faint),)))
+    if snapshot.state.cost is not None:
+        items.append((5, (Span("probes ", faint), Span(percent(snapshot.state.cost.event.probes)))))
     return items
 
 
@@ -96,7 +98,6 @@ def progress(snapshot: Snapshot, palette: Palette, mono: bool) -> list[Item]:
     items.append((8, (Span("T ", faint), Span(f"{controls.temperature:g}"))))
     if state.cost is not None:
         cost = state.cost.event
-        items.append((6, (Span("probes ", faint), Span(percent(cost.probes)))))
         items.append((9, (Span("validation ", faint), Span(percent(cost.validation)))))
     return items
 

@@ -83,7 +83,9 @@ class BlackBoxPanel(Panel):
         plain = Style(fg=palette.foreground)
         said = ((headline(event, at), bad), (place(event), replace(plain, bold=True)), (event.explanation, plain))
         rows: list[Row] = [(Span(line, style),) for text, style in said for line in paragraph(text, width)[:3]]
-        rows.append((Span(f"loss {event.loss:.4g} nats/char · norm of the gradient {event.grad_norm:.4g}", faint),))
+        rows.append(
+            (Span(f"step {at:,}: loss {event.loss:.4g} nats/char · norm of the gradient {event.grad_norm:.4g}", faint),)
+        )
         choices = self._choices(event, width)
         room = height - len(rows) - len(choices)
         lines = min(max(room // 4, 1), 5, -(-len(event.text) // width) + event.text.count("\n"))
