@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,26 @@ from numpy.typing import NDArray
 from rnnscope.ngrams.models import Model
 from rnnscope.ngrams.table import Ints, advance, begin
 
+OFTEN = 32
+"""Symbols between two calls of `writing`."""
 
-def write(model: Model, prompts: NDArray[np.integer], length: int, seed: int) -> Ints:
+
+def _told_nobody(share: float) -> None:
+    """Nobody wants to know."""
+
+
+def write(
+    model: Model,
+    prompts: NDArray[np.integer],
+    length: int,
+    seed: int,
+    *,
+    writing: Callable[[float], None] = _told_nobody,
+) -> Ints:
     """Return (..., length) symbols drawn one by one, at temperature 1, after prompts (..., any number of symbols).
 
     The same seed gives the same draws; all prompts share one generator.
+    writing: called now and then with the share that is written; what it raises breaks off.
     """
     prompts = np.asarray(prompts)
     rows = prompts.reshape(math.prod(prompts.shape[:-1]), prompts.shape[-1])
@@ -22,6 +38,8 @@ def write(model: Model, prompts: NDArray[np.integer], length: int, seed: int) ->
     state = begin(model.table, rows, model.order)
     written = np.empty((len(rows), length), np.int64)
     for place in range(length):
+        if place % OFTEN == 0:
+            writing(place / length)
         running = np.cumsum(model.distribution(state), axis=1)
         draws = random.random(len(rows)) * running[:, -1]
         written[:, place] = (running <= draws[:, None]).sum(1)

@@ -39,7 +39,7 @@ def measure(subject: Subject, request: Request) -> Ngram:
     Kneser-Ney of order 6, so far as they were asked for, else by the highest of each kind. The model is not looked at.
 
     Raises:
-        Cancelled: out of subject.report, between two orders.
+        Cancelled: out of subject.report.
         UserError: the prompt has a character that is not in the vocabulary.
     """
     began = time.perf_counter()
@@ -64,8 +64,11 @@ def measure(subject: Subject, request: Request) -> Ngram:
     texts = []
     writers = _writers(table, orders)
     for done, writer in enumerate(writers):
-        subject.report(JUDGING + (1 - JUDGING) * done / len(writers), f"the {writer.name} writes")
-        texts.append(corpus.vocabulary.decode(write(writer, prompt, request.length, request.seed)))
+
+        def writing(share: float, done: int = done, name: str = writer.name) -> None:
+            subject.report(JUDGING + (1 - JUDGING) * (done + share) / len(writers), f"the {name} writes")
+
+        texts.append(corpus.vocabulary.decode(write(writer, prompt, request.length, request.seed, writing=writing)))
     return Ngram(
         orders=np.array(orders),
         kneser_ney=kneser_ney[orders],

@@ -75,7 +75,7 @@ class Request:
     """attribution: integrated_gradients, input_x_gradient, feature_ablation, occlusion or connectivity."""
 
     position: int = -1
-    """attribution, recovery: character of the text looked at (-1: the last; recovery: a random one)."""
+    """attribution, recovery: character of the text looked at (-1: the last; recovery: the 64th)."""
 
     target: str = ""
     """attribution: the next character whose logit is explained (none: the most probable)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -125,7 +126,9 @@ def concept_given(text: str) -> str | None:
     """Return "NAME=REGEX" as typed, trimmed; None where there is no name, or no expression that `re` takes."""
     name, equals, expression = text.partition("=")
     try:
-        re.compile(expression)
-    except re.error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what the syntax may mean one day: it would be printed
+            re.compile(expression)
+    except (re.error, OverflowError, RecursionError):
         return None
     return f"{name.strip()}={expression}" if name.strip() and equals and expression else None

@@ -179,3 +179,17 @@ def test_shakespeare_s_figures_within_the_time() -> None:
     assert float(KneserNey(table, 6).nats(drawn).mean()) == pytest.approx(
         1.5, abs=0.3
     )  # about as surprising as the text
+
+
+def test_writing_tells_how_far_it_is_and_can_be_broken_off() -> None:
+    model, shares = build(np.array([0, 1, 2, 1, 0, 2]), 2, 3), []
+    told = write(model, np.array([0]), 100, 1, writing=shares.append)
+    assert shares == [0.0, 0.32, 0.64, 0.96]
+    assert told.tolist() == write(model, np.array([0]), 100, 1).tolist()
+
+    def stop(share: float) -> None:
+        if share:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write(model, np.array([0]), 100, 1, writing=stop)

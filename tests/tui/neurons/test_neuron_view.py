@@ -295,6 +295,9 @@ def test_bytes_are_asked_for_as_the_characters_that_they_spell() -> None:
 def test_concepts_of_ones_own_are_checked_and_travel() -> None:
     assert concept_given(" Romeo =ROMEO|Romeo") == "Romeo=ROMEO|Romeo"
     assert [concept_given(text) for text in ("", "Romeo", "=x", "a=", "a=(")] == [None] * 5
+    too_much = ("a=x{99999999999999999999}", "a=" + "(" * 3000 + ")" * 3000)  # what `re` refuses in other ways
+    assert [concept_given(text) for text in too_much] == [None] * 2
+    assert concept_given("a=[[x]") == "a=[[x]"  # without a warning
     view = settle(NeuronView(own=("Romeo=ROMEO",), concept="Romeo"), EXTENT)
     assert arguments(command("units", view, READING))["concept"] == ["Romeo=ROMEO"]
     assert arguments(command("birth", view, READING))["concept"] == ["Romeo=ROMEO"]
