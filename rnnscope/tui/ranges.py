@@ -21,6 +21,14 @@ def round_up(value: float) -> float:
     return 10.0 * magnitude
 
 
+def snug(value: float) -> float:
+    """Return the next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, ... that is at least `value` (which is positive)."""
+    magnitude = 10.0 ** math.floor(math.log10(value))
+    return next(
+        (f * magnitude for f in (1, 1.5, 2, 3, 4, 5, 6, 8) if f * magnitude >= value * (1 - 1e-9)), 10 * magnitude
+    )
+
+
 def steps_end(last: int) -> float:
     """Return the right end of an axis of steps that starts at 0: 50, 100, 150, 200, 300, 400, 500, 600, 800, ..."""
     if last <= 50:

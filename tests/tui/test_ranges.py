@@ -24,6 +24,15 @@ def test_loss_axis_holds_the_largest_loss(largest: float) -> None:
     assert ranges.loss_top(65, largest) >= largest * (1 - 1e-9)
 
 
+@given(st.floats(1e-6, 1e6))
+def test_a_snug_end_holds_the_value_and_wastes_little(value: float) -> None:
+    assert value * (1 - 1e-9) <= ranges.snug(value) <= 1.51 * value
+
+
+def test_snug_ends() -> None:
+    assert [ranges.snug(v) for v in (1.0, 1.2, 5.3, 8.1, 0.011)] == [1, 1.5, 6, 10, 0.015]
+
+
 @given(st.integers(0, 10**7))
 def test_step_axis_holds_the_last_step_and_wastes_at_most_half(last: int) -> None:
     end = ranges.steps_end(last)

@@ -143,7 +143,7 @@ class StateSpacePanel(AskedPanel):
 
     def _axes(self, event: StateSpace, components: tuple[int, int]) -> Axes:
         finite = np.abs(event.points[np.isfinite(event.points)])
-        end = ranges.round_up(float(finite.max())) if len(finite) and finite.max() > 0 else 1.0
+        end = ranges.snug(float(finite.max())) if len(finite) and finite.max() > 0 else 1.0
         names = [f"PC {k + 1}, {float(event.explained[k]):.0%} of the variance" for k in components]
         return Axes(x_label=names[0], y_label=names[1], x_range=(-end, end), y_range=(-end, end))
 

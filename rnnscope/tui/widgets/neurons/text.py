@@ -176,7 +176,8 @@ class TextPanel(AskedPanel):
         row.append(Span(f"{came}  next ", faint))
         tops = expected(reading, at)
         for character, p in tops:
-            row += [Span(shown(character), Style(bold=True)), Span(f" {share_of(p, narrow)}  ", faint)]
+            end = " " if narrow else "  "
+            row += [Span(shown(character), Style(bold=True)), Span(f" {share_of(p, narrow)}{end}", faint)]
         if not tops:
             row.append(Span("M: what it expects" if narrow else "M reads this text, with what it expects", faint))
         unit_row: list[Span] = [Span(f"unit {unit.unit} ", bold)]
