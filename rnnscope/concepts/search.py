@@ -8,6 +8,7 @@ all the time, and would let every slow unit pass. L layers, H units, N character
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -108,8 +109,10 @@ def search(
     picked = [_pick(one, kept) for one in first]
     second = np.full((len(tables), len(picked[0].units)), np.nan)
     for index, layer in enumerate(layers):
-        _second_half(layer[:, half:], int(begins[index]), half, tables, picked, second)
-        report((steps - len(layers) + index + 1) / steps)
+        done = steps - len(layers) + index
+        working = functools.partial(report, done / steps)
+        _second_half(layer[:, half:], int(begins[index]), half, tables, picked, second, working)
+        report((done + 1) / steps)
     units = np.array([one.units[:kept] for one in picked])
     where = np.searchsorted(begins, units, side="right") - 1
     return Found(
@@ -131,7 +134,8 @@ def _first_half(
 ) -> None:
     """Fill in how far each unit of a layer is from knowing nothing of each row of labels, (C, H, 1 + S)."""
     half = values.shape[1]
-    made = {count: scoring.prepared(values, count) for count in {table.count for table in tables}}
+    working = functools.partial(report, index * len(tables) / steps)
+    made = {count: scoring.prepared(values, count, working=working) for count in {table.count for table in tables}}
     for c, table in enumerate(tables):
         units, bad = made[table.count]
         np.matmul(units, table.rows(0, half).T, out=first[c])
@@ -156,13 +160,14 @@ def _second_half(
     tables: Sequence[_Labels],
     picked: Sequence[_Picked],
     second: Floats,
+    working: Callable[[], None],
 ) -> None:
     """Fill in the scores (C, P) of those picked that are units of this layer, whose first is number `begin`."""
     mine = [(one.units >= begin) & (one.units < begin + len(values)) & (one.signs != 0) for one in picked]
     for count in {table.count for table in tables}:
         chosen = [c for c, table in enumerate(tables) if table.count == count]
         needed = np.unique(np.concatenate([picked[c].units[mine[c]] for c in chosen])) - begin
-        units, bad = scoring.prepared(values[needed], count)
+        units, bad = scoring.prepared(values[needed], count, working=working)
         for c in chosen:
             which, stop = mine[c], half + values.shape[1]
             place = np.searchsorted(needed, picked[c].units[which] - begin)
@@ -179,17 +184,25 @@ def _quantile(scores: Floats) -> float:
     return float(np.quantile(known, QUANTILE)) if 2 * len(known) > len(scores) else float("nan")
 
 
-def linear_probes(layers: Sequence[Single], labels: Floats, counts: Sequence[bool]) -> Floats:
+def linear_probes(
+    layers: Sequence[Single],
+    labels: Floats,
+    counts: Sequence[bool],
+    *,
+    report: Callable[[float], None] = _no_report,
+) -> Floats:
     """Return how well a linear probe on a whole layer tells each concept, (C,): AUC, or squared correlation.
 
     Ridge regression of the labels (C, N) on the layer's units (H, N; each brought to variance 1), fitted on the first
     half of the text; of all layers the one that fits that half best; scored on the second. Units that are not finite
-    are left out. NaN where labels are constant in a half.
+    are left out. NaN where labels are constant in a half. report: called with the share done.
     """
     best = np.full(len(labels), -1.0)
     found = np.full(len(labels), np.nan)
-    for layer in layers:
-        for c, predicted in enumerate(_predicted(layer, labels)):
+    for index, layer in enumerate(layers):
+        working = functools.partial(report, index / len(layers))
+        for c, predicted in enumerate(_predicted(layer, labels, working)):
+            working()
             half = len(predicted) // 2
             fitted, told = (
                 float(scoring.deviations(predicted[None, part], labels[c, part], counts[c])[0])
@@ -200,13 +213,14 @@ def linear_probes(layers: Sequence[Single], labels: Floats, counts: Sequence[boo
     return found
 
 
-def _predicted(layer: Single, labels: Floats) -> Floats:
+def _predicted(layer: Single, labels: Floats, working: Callable[[], None]) -> Floats:
     """Return what probes fitted on the first half say of the whole text, (C, N), but for a constant."""
     half = labels.shape[1] // 2
-    units, _ = scoring.prepared(layer, count=True)
+    units, _ = scoring.prepared(layer, count=True, working=working)
     first, known = units[:, :half], labels[:, :half]
     mean = first.mean(-1, dtype=np.float64)
     gram = (first @ first.T).astype(np.float64) - half * np.outer(mean, mean) + RIDGE * half * np.eye(len(first))
+    working()
     centred = (known - known.mean(-1, keepdims=True)).astype(np.float32)
     weights = np.linalg.solve(gram, (first @ centred.T).astype(np.float64))
     predicted: Floats = weights.T.astype(np.float32) @ units

@@ -47,7 +47,7 @@ def measure(subject: Subject, request: Request) -> Units:
     counts = [concept.measure == "R2" for concept in concepts]
     searching = functools.partial(_report, subject, READING, SEARCHING, "scoring units")
     found = search(layers, labels, counts, shifts_of(request.shifts, chars), report=searching)
-    subject.report(SEARCHING, "linear probes")
+    probing = functools.partial(_report, subject, SEARCHING, 1.0, "linear probes")
     return Units(
         field=request.field,
         chars=chars,
@@ -59,7 +59,7 @@ def measure(subject: Subject, request: Request) -> Units:
         scores=found.scores.astype(np.float32),
         signs=found.signs,
         nulls=found.nulls.astype(np.float32),
-        probes=linear_probes(layers, labels, counts).astype(np.float32),
+        probes=linear_probes(layers, labels, counts, report=probing).astype(np.float32),
         shares=labels.mean(-1, dtype=np.float64).astype(np.float32),
         seconds=time.perf_counter() - started,
     )

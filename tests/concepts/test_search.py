@@ -46,7 +46,8 @@ def test_a_planted_unit_ranks_first_with_its_score_and_passes_the_null(labels: n
     assert found.scores[0, 0] == pytest.approx(auc(layers[1][5, half:], labels[0, half:]), abs=1e-5)
     correlation = np.corrcoef(layers[0][3, half:], labels[1, half:])[0, 1]
     assert found.scores[1, 0] == pytest.approx(correlation**2, abs=1e-5)
-    noise = (found.layers[0] == 1) & (found.units[0] != 5)
+    noise = [n for n, at in enumerate(zip(found.layers[0], found.units[0], strict=True)) if at not in ((1, 5), (0, 3))]
+    assert noise
     assert found.scores[0, 0] > 0.9 > 0.6 > found.nulls[0] > found.scores[0][noise].max()
     assert found.scores[1, 0] > 0.5 > 0.2 > found.nulls[1]
     probes = linear_probes(layers, labels, COUNTS)
@@ -168,6 +169,18 @@ def test_progress_is_told_and_can_end_it(labels: np.ndarray) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         search([slow_units(3, 9)], labels, COUNTS, shifts_of(5, N), kept=2, report=stop)
+
+
+def test_wide_layers_tell_often_how_far_they_are(labels: np.ndarray) -> None:
+    wide, short = [slow_units(200, 9)[:, :2000]], labels[:, :2000]
+    shares: list[float] = []
+    search(wide, short, COUNTS, shifts_of(5, 2000), kept=2, report=shares.append)
+    assert shares == sorted(shares)
+    assert shares.count(0.0) == 2 * 4  # ranks, and values at variance 1, of four times 64 units at most
+    shares.clear()
+    probed = linear_probes(wide, short, COUNTS, report=shares.append)
+    assert len(shares) == 4 + 1 + len(COUNTS)
+    np.testing.assert_array_equal(probed, linear_probes(wide, short, COUNTS))
 
 
 def test_every_concept_can_be_searched_for() -> None:
