@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from rnnscope.training.checkpoint import save_weights
 
 PRIVATE = 0xE000, 0xF8FF
 """Unicode's private use area: symbols for ids that stand for no single character (padding, <unk>, ...)."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON may name and no text can hold."""
+LONGEST_ID = 18
+"""Digits of an id at most."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def read_vocabulary(path: Path, symbols: int) -> tuple[Vocabulary, int]:
     beyond = [index for index in by_id if not 0 <= index < symbols]
     if beyond:
         raise UserError(f"--vocab {path} has {len(by_id)} characters (id {max(beyond)}), and the model {symbols}")
-    single = {index: name for index, name in by_id.items() if len(name) == 1}
+    single = {index: name for index, name in by_id.items() if len(name) == 1 and not SURROGATE.match(name)}
     if len(set(single.values())) < len(single):
         raise UserError(f"--vocab {path} names a character twice")
     if not single:
@@ -128,7 +133,8 @@ def read_vocabulary(path: Path, symbols: int) -> tuple[Vocabulary, int]:
 def _by_id(found: Any, path: Path) -> dict[int, str]:
     """Return the names of ids, however they are written down."""
     if isinstance(found, dict) and all(isinstance(name, str) for name in found.values()):
-        found = {name: int(key) for key, name in found.items() if key.isdecimal()}  # characters by id
+        # characters by id
+        found = {name: int(key) for key, name in found.items() if key.isdecimal() and len(key) <= LONGEST_ID}
     if isinstance(found, dict) and found and all(type(index) is int for index in found.values()):
         by_id = {index: name for name, index in found.items()}
         if len(by_id) == len(found):

@@ -205,6 +205,9 @@ def test_symbols_that_are_no_character(here: Path) -> None:
     (here / "v.json").write_text(json.dumps({"<pad>": 0, "é": 2, "<unk>": 1, "\ue000": 3}))
     vocabulary, stand_ins = read_vocabulary(here / "v.json", 4)
     assert (vocabulary.symbols, stand_ins) == (("\ue001", "\ue002", "é", "\ue000"), 2)
+    (here / "v.json").write_text(json.dumps(["a", "\ud83d", "b"]))  # half a character: nothing could write it down
+    vocabulary, stand_ins = read_vocabulary(here / "v.json", 3)
+    assert (vocabulary.symbols, stand_ins) == (("a", "\ue000", "b"), 1)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_symbols_that_are_no_character(here: Path) -> None:
         ('"abcd"', "has 4 characters (id 3), and the model 3"), ('{"a": 0, "b": 7}', "(id 7), and the model 3"),
         ('{"a": 0, "b": 0}', "must be a list"), ('["a", "a"]', "a character twice"), ("{}", "must be a list"),
         ("[1, 2]", "must be a list"), ("3", "must be a list"), ("{", "is not JSON"), ('["<a>"]', "no single character"),
-        ('{"a": true}', "must be a list"),
+        ('{"a": true}', "must be a list"), ('{"' + 5000 * "9" + '": "a"}', "must be a list"),
     ],
 )  # fmt: skip
 def test_a_vocabulary_that_cannot_be(content: str, said: str, here: Path) -> None:

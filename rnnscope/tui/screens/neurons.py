@@ -336,8 +336,9 @@ class NeuronsScreen(LabScreen):
         last = reading.units.shape[3] - 1
 
         def taken(line: str) -> None:
-            if line.strip().isdecimal() and int(line) <= last:
-                self.action_point(-1, int(line))
+            digits = line.strip()
+            if digits.isdecimal() and len(digits) < 10 and int(digits) <= last:  # `int` refuses thousands of digits
+                self.action_point(-1, int(digits))
             else:
                 self.remark(f"a unit is a number from 0 to {last}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textual.events import MouseScrollDown
+from textual.widgets import Input
 
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.screens.neurons import PANELS, TOGETHER, WIDE
@@ -128,6 +129,12 @@ async def test_a_number_is_typed(finished: Path) -> None:
         await until(pilot, lambda: "unit 17" in pane_text(pilot, "text"))
         await pilot.press("#", *"99", "enter")
         await until(pilot, lambda: "a unit is a number from 0 to 31" in drawn(pilot))
+        await pilot.press("#")
+        await until(pilot, lambda: "Which unit? 0 to 31" in drawn(pilot))
+        pilot.app.screen.query_one(Input).value = 5000 * "1"  # pasted; more digits than Python turns into a number
+        await pilot.press("enter")
+        await until(pilot, lambda: "Which unit?" not in drawn(pilot))
+        assert "unit 17" in pane_text(pilot, "text")
 
 
 async def test_the_map_is_ordered(finished: Path) -> None:
