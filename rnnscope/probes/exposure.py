@@ -26,7 +26,7 @@ from rnnscope.probes.judge import judge
 from rnnscope.probes.sampling import device_of
 from rnnscope.probes.stretches import evenly, gather
 from rnnscope.probes.subject import Subject
-from rnnscope.probes.telling import held_out_auc
+from rnnscope.probes.telling import TOGETHER, held_out_auc
 from rnnscope.recording.lab_events import Floats
 from rnnscope.recording.reading_events import Exposure
 from rnnscope.recording.requests import Request
@@ -136,7 +136,7 @@ def compare(
                 ("free", verdict.expected_free, own),
                 ("true", verdict.expected_true, forced),
             ):
-                parts[-1][name] = oracle.divergence(expected[here], read.before[:, :judged]).mean(1)
+                parts[-1][name] = oracle.divergence(expected[here], read.before[:, :judged])
     whole = {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
     whole["excess"] = oracle.excess(whole.pop("free"), whole.pop("true")) if verdict is not None else torch.zeros(0)
     found: dict[str, Any] = {name: values.float().cpu().numpy() for name, values in whole.items()}
@@ -179,7 +179,7 @@ def windows(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[Window]:
     logits, state, _ = model.trace(given, model.initial_state(prefixes))
     last = logits[-1:]
     widest = max(model.vocabulary_size, len(model.cell.gates) * model.config.hidden)
-    size = max(1, min(LONGEST_WINDOW, BLOCK // (prefixes * widest)))
+    size = max(1, min(LONGEST_WINDOW, BLOCK // (prefixes * widest)) // TOGETHER) * TOGETHER
     for begin in range(0, len(rest), size):
         logits, state, layers = model.trace(rest[begin : begin + size], state)
         yield Window(torch.cat([last, logits[:-1]]), logits, all_hidden(layers))

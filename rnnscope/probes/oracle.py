@@ -19,7 +19,8 @@ JUDGED = 64
 
 class Verdict(NamedTuple):
     """name: of the generator. free, true: its mean nats (N,) on what the model wrote and on the true text, after P
-    prefixes; expected_free, expected_true (N, P, V): the distributions that it drew or would have drawn them from.
+    prefixes; expected_free, expected_true (N, P, V): the distributions that it drew or would have drawn them from, NaN
+    where it could not have come to (inside a word that it never writes, and after too many slips).
     """
 
     name: str
@@ -50,20 +51,18 @@ def judge(
         earlier = corpus.train[max(0, len(corpus.train) - (LOOK_BACK - len(before))) :]
         known = np.concatenate([earlier, before, given[:, n].cpu().numpy()])
         found.append(oracle.judge(decode(known), [decode(x[:, n].cpu().numpy()) for x in (free, truth)]))
-    judged = [list(zip(*column, strict=True)) for column in zip(*found, strict=True)]
-    (free_nats, expected_free), (true_nats, expected_true) = judged
-    return Verdict(
-        subject.config.texts[0],
-        np.mean(free_nats, 0).astype(np.float32),
-        np.mean(true_nats, 0).astype(np.float32),
-        *(torch.from_numpy(np.stack(expected, 1)) for expected in (expected_free, expected_true)),
-    )
+    columns = list(zip(*found, strict=True))  # of free, of true
+    nats = [np.mean([one.nats for one in column], 0).astype(np.float32) for column in columns]
+    expected = [[np.where(one.known[:, None], one.expected, np.nan) for one in column] for column in columns]
+    return Verdict(subject.config.texts[0], *nats, *(torch.from_numpy(np.stack(column, 1)) for column in expected))
 
 
 def divergence(expected: Tensor, logits: Tensor) -> Tensor:
-    """Return KL(o || p) (N, P) in nats, of distributions o (N, P, V) from those that logits (N, P, V) stand for."""
+    """Return the mean KL(o || p) (N,) in nats over the prefixes where o is known, of distributions o (N, P, V) from
+    those that logits (N, P, V) stand for; NaN where it is known nowhere.
+    """
     log_p = torch.log_softmax(logits.cpu().double(), -1)
-    return (torch.xlogy(expected, expected) - expected * log_p).sum(-1)
+    return (torch.xlogy(expected, expected) - expected * log_p).sum(-1).nanmean(1)
 
 
 def excess(free: Tensor, true: Tensor) -> Tensor:

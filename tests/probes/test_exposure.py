@@ -31,7 +31,6 @@ P, N, PREFIX = 5, 12, 6
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exposure, "PREFIX", PREFIX)
-    monkeypatch.setattr(exposure, "LONGEST_WINDOW", 5)
 
 
 def measure(found: Subject, texts: tuple[str, ...] = ("book.txt",), **options: object) -> Exposure:
@@ -223,11 +222,12 @@ def test_the_generator_itself_judges_its_own_text() -> None:
             after = found.corpus.vocabulary.decode(rest[:, n].numpy())
             if name == "oracle_true":
                 assert text.startswith(before + after)
-            ((nats[:, n], expected),) = oracle.judge(before, [after])
-            own = log_p[PREFIX - 1 : -1, n].numpy()
-            divergences[:, n] = (expected * (np.log(expected) - own)).sum(1)
+            (judged,) = oracle.judge(before, [after])
+            nats[:, n], own = judged.nats, log_p[PREFIX - 1 : -1, n].numpy()
+            divergences[:, n] = (judged.expected * (np.log(judged.expected) - own)).sum(1)
+            divergences[~judged.known, n] = np.nan
         np.testing.assert_allclose(getattr(event, name), nats.mean(1), rtol=1e-6)
-        errors.append(divergences.mean(1))
+        errors.append(np.nanmean(divergences, 1))
     accumulated, usual = (np.cumsum(error) for error in errors)
     np.testing.assert_allclose(event.excess, 100 * (accumulated / usual - 1), rtol=1e-3, atol=1e-3)
     assert event.excess[0] == pytest.approx(0, abs=1e-6)  # the first character is drawn in the true context

@@ -47,17 +47,24 @@ def primal_scores(one: Tensor, other: Tensor, new: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("pairs", "units", "shift"), [(8, 3, 0.5), (11, 40, 2.0), (2, 5, 1.0)])
-def test_it_is_logistic_regression_on_the_other_half(pairs: int, units: int, shift: float) -> None:
-    one, other = states(1, (4, pairs, units)), states(2, (4, pairs, units), shift)
+def test_it_is_logistic_regression_on_the_other_half(
+    pairs: int, units: int, shift: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "TOGETHER", 3)
+    one, other = states(1, (5, pairs, units)), states(2, (5, pairs, units), shift)
     even = torch.arange(pairs) % 2 == 0
-    for n in range(4):
+    found = held_out_auc(one, other)
+    for block in ([0, 1, 2], [3, 4]):
         expected = []
         for half in (even, ~even):
-            x, y = one[n, half], other[n, half]
-            expected.append(by_counting(primal_scores(x, y, one[n, ~half]), primal_scores(x, y, other[n, ~half])))
-            scores = telling._scores(one[:, half], other[:, half], one[:, ~half], other[:, ~half])
-            torch.testing.assert_close(scores[1][n], primal_scores(x, y, other[n, ~half]), rtol=1e-6, atol=1e-8)
-        assert float(held_out_auc(one, other)[n]) == pytest.approx(np.mean(expected))
+            x, y = one[block][:, half].flatten(0, 1), other[block][:, half].flatten(0, 1)
+            new = [primal_scores(x, y, new[block][:, ~half]) for new in (one, other)]
+            got = telling.scores(
+                one[block][:, half], other[block][:, half], *(z[block][:, ~half] for z in (one, other))
+            )
+            torch.testing.assert_close(got, tuple(new), rtol=1e-6, atol=1e-8)
+            expected.append([by_counting(a, b) for a, b in zip(*new, strict=True)])
+        assert found[block].tolist() == pytest.approx(np.mean(expected, 0))
 
 
 def test_what_is_the_same_cannot_be_told_apart() -> None:
@@ -80,11 +87,12 @@ def test_auc_counts_pairs() -> None:
 
 
 def test_states_that_are_no_numbers_give_none() -> None:
-    one = states(7, (3, 6, 4))
+    one = states(7, (20, 6, 4))
     other = one.clone()
     other[1, 2, 0] = torch.nan
-    other[2, 5, 1] = torch.inf
+    other[18, 5, 1] = torch.inf
     found = held_out_auc(one, other)
-    assert found[0] == 0.5
-    assert found[1:].isnan().all()
+    assert found[:8].isnan().all()
+    assert (found[8:16] == 0.5).all()
+    assert found[16:].isnan().all()
     assert held_out_auc(one[:, :1], other[:, :1]).isnan().all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,14 @@ LOOK_BACK = 20_000
 LANGUAGES: dict[str, Callable[[], Language]] = {"play": Play, "code": Code}
 
 
+class Judged(NamedTuple):
+    """nats of each character (T,), the distributions (T, V) that they came from, and where anything was known (T,)."""
+
+    nats: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    known: NDArray[np.bool_]
+
+
 class Oracle:
     """A generator that judges texts over the V `symbols`."""
 
@@ -33,25 +42,26 @@ class Oracle:
         self._language, self._symbols = language, symbols
         self._index = {symbol: index for index, symbol in enumerate(symbols)}
 
-    def judge(self, before: str, texts: Sequence[str]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return for each of `texts`, all of which go on after `before`, the nats of each character (T,), and the
-        distributions (T, V) that they came from.
+    def judge(self, before: str, texts: Sequence[str]) -> list[Judged]:
+        """Return what it makes of each of `texts`, all of which go on after `before`.
 
         before: written by the generator, from its beginning or LOOK_BACK characters back.
         """
         reading = Reading(self._language, before[-LOOK_BACK:])
         return [self._judge(copy.copy(reading), text) for text in texts]
 
-    def _judge(self, reading: Reading, text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _judge(self, reading: Reading, text: str) -> Judged:
         nats, expected = np.zeros(len(text)), np.zeros((len(text), len(self._symbols)))
+        known = np.zeros(len(text), np.bool_)
         for n, character in enumerate(text):
+            known[n] = bool(reading.belief)
             for symbol, probability in reading.expected().items():
                 if symbol in self._index:
                     expected[n, self._index[symbol]] = (1 - SLIP) * probability
             expected[n] += (1 - expected[n].sum()) / len(self._symbols)
             nats[n] = -np.log(expected[n, self._index[character]])
             reading.read(character)
-        return nats, expected
+        return Judged(nats, expected, known)
 
 
 def oracle_of(texts: tuple[str, ...], symbols: Sequence[str]) -> Oracle | None:
