@@ -33,13 +33,13 @@ CONFIG = Config(
     text=TextConfig(length=600_000),
     model=ModelConfig(cell="lstm", layers=1, hidden=64, embedding=16, forget_bias=1.0),
     training=TrainingConfig(
-        batch=32, bptt=100, optimizer="adam", lr=8e-3, lr_decay=0.9, lr_decay_every=500, clip=1.0, steps=10_000,
+        batch=32, bptt=100, optimizer="adam", lr=8e-3, lr_decay=0.9, lr_decay_every=500, clip=1.0, steps=8_000,
     ),
     probes=ProbeConfig(sample_length=200, compare_length=100),
     run=RunConfig(device="cpu", checkpoint_every=250),
 )  # fmt: skip
 
-SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 1.0)
+SHARES = (0.0, 0.05, 0.2, 0.4, 1.0)
 """Of the steps: where the checkpoints are that are kept."""
 
 ROWS = 400
