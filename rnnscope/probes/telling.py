@@ -48,7 +48,7 @@ def auc(negative: Tensor, positive: Tensor) -> Tensor:
     the higher; a tie counts half (Mann-Whitney).
     """
     gap = positive[:, :, None] - negative[:, None, :]
-    return ((gap > 0).double() + 0.5 * (gap == 0).double()).mean((1, 2))
+    return ((gap > 0).to(gap.dtype) + 0.5 * (gap == 0).to(gap.dtype)).mean((1, 2))
 
 
 def scores(one: Tensor, other: Tensor, new_one: Tensor, new_other: Tensor) -> tuple[Tensor, Tensor]:
