@@ -11,7 +11,10 @@ NONE = np.zeros(0, np.float32)
 KNESER_NEY = (3.347, 2.484, 2.045, 1.729, 1.579, 1.558, 1.565, 1.578, 1.591, np.nan)
 UNSMOOTHED = (3.347, 2.462, 1.968, 1.511, 1.173, 0.936, 0.781, 0.676, 0.602, 0.549)
 UNSEEN = (0.0, 0.0004, 0.0042, 0.021, 0.063, 0.131, 0.224, 0.331, 0.437, 0.535)
-WRITTEN = "and the sing of mand the wither, sir, I will not speak the man.\nPERDITA:\nWhat shall I do to make the sun a king?\n"
+WRITTEN = (
+    "and the sing of mand the wither, sir, I will not speak the man.\n"
+    "PERDITA:\nWhat shall I do to make the sun a king?\n"
+)
 
 
 def reading_events(text: str, rng: np.random.Generator) -> list[ReadingEvent]:
