@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 import time
@@ -239,7 +240,7 @@ class ProgressLine:
     """A line of stderr that shows a preparation, once it has taken long enough to wonder."""
 
     def __init__(self) -> None:
-        self._begin = self._drawn = time.monotonic()
+        self._begin, self._drawn = time.monotonic(), -math.inf
         self._shown = False
 
     def __call__(self, what: str, share: float | None) -> None:

@@ -45,7 +45,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._set_size(size)
         self.settings_before = self.settings()
-        unset = ("NO_COLOR", "TERM_PROGRAM", "TEXTUAL", "TEXTUAL_DRIVER")
+        unset = ("COLUMNS", "LINES", "NO_COLOR", "TERM_PROGRAM", "TEXTUAL", "TEXTUAL_DRIVER")
         inherited = {name: value for name, value in os.environ.items() if name not in unset}
         self.process = subprocess.Popen(
             [sys.executable, "-c", LEADER, sys.executable, *program, *arguments],
