@@ -6,7 +6,6 @@ sums of the biases, and weights laid out as the products want them. The recurren
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -139,17 +138,6 @@ class Strategy:
             return logits.argmax(-1)
         cumulative = self.distribution(logits).cumsum(-1)
         return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)[:, 0]
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Have torch compute with one thread inside: with a few rows a second one loses on a CPU, much where it is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def uniforms(seed: int, batch: int, device: torch.device) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from rnnscope.charts.text import printable
 from rnnscope.config import Config
 from rnnscope.corpus import Vocabulary
 from rnnscope.errors import UserError
-from rnnscope.generating import Strategy, go_on, one_thread
+from rnnscope.generating import Strategy, go_on
 from rnnscope.model import CharRNN
 from rnnscope.probes.sampling import default_prompt
 from rnnscope.recording.reader import Reader
@@ -62,9 +62,8 @@ def write_text(loaded: Loaded, prompt: str, length: int, temperature: float, see
     given = torch.from_numpy(vocabulary.encode_prompt(prompt or default_prompt(vocabulary)))[:, None]
     if prompt:
         yield from vocabulary.decode(given[:, 0].numpy())
-    with one_thread():
-        for ids in islice(go_on(model, given, Strategy(temperature), seed), length):
-            yield vocabulary.decode(ids.numpy())
+    for ids in islice(go_on(model, given, Strategy(temperature), seed), length):
+        yield vocabulary.decode(ids.numpy())
 
 
 def as_output(characters: Iterator[str], bytes_mode: bool, *, terminal: bool) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnscope.corpus import Vocabulary
-from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, one_thread, uniforms
+from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN
 from rnnscope.probes.sampling import device_of
 from rnnscope.recording.events import Comparison
@@ -73,8 +73,7 @@ def measure(
 
     _, state, _ = model.trace(ids[:prefix, :1], model.initial_state(1))
     going = free_run(Stepper(model), logits[prefix - 1, :1], state, Strategy(temperature), uniforms(seed, 1, device))
-    with one_thread():
-        written, before = (torch.stack(part) for part in zip(*islice(going, length), strict=True))
+    written, before = (torch.stack(part) for part in zip(*islice(going, length), strict=True))
     _, _, layers = model.trace(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
     distance = relative_distance(forced, all_hidden(layers)[prefix:, 0])
     model.train(was_training)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnscope.corpus import Corpus
 from rnnscope.corpus.copying import distinct, longest_copy, repeated_lines, training_index
-from rnnscope.generating import Stepper, Strategy, log_probability_of, one_thread, uniforms
+from rnnscope.generating import Stepper, Strategy, log_probability_of, uniforms
 from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.reading_events import Decoding
@@ -86,7 +86,6 @@ def name_of(strategy: Strategy) -> str:
     return name + (f", p {strategy.top_p:g}" if strategy.top_p < 1 else "")
 
 
-@one_thread()
 def _written(
     subject: Subject, given: Tensor, strategies: list[Strategy], length: int, draft: Decoding
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rnnscope.errors import UserError
-from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, one_thread, uniforms
+from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN
 from rnnscope.probes import oracle
 from rnnscope.probes.comparison import PREFIX, all_hidden, relative_distance
@@ -86,7 +86,6 @@ def measure(subject: Subject, request: Request) -> Exposure:
     )
 
 
-@one_thread()
 def written(subject: Subject, given: Tensor, length: int, request: Request) -> Tensor:
     """Return ids (N, P) that the model writes after given (T, P), from a zero state."""
     model, prefixes = subject.model, given.shape[1]

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from rnnscope.cells.base import LayerState
 from rnnscope.errors import UserError
-from rnnscope.generating import Change, Stepper, Strategy, free_run, log_probability_of, one_thread, uniforms
+from rnnscope.generating import Change, Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN, State
 from rnnscope.probes.holding import How, hold
 from rnnscope.probes.sampling import default_prompt, device_of
@@ -123,7 +123,6 @@ class _Held(NamedTuple):
     loss: float
 
 
-@one_thread()
 def _held(
     model: CharRNN,
     stepper: Stepper,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnscope.corpus import Vocabulary
 from rnnscope.corpus.text import Block, file_source, unreadable
 from rnnscope.errors import UserError
-from rnnscope.generating import Strategy, go_on, one_thread
+from rnnscope.generating import Strategy, go_on
 from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.requests import Request
@@ -69,7 +69,6 @@ def _prompt(subject: Subject, prompt: str) -> Text:
     return Text(ids, "prompt", len(ids))
 
 
-@one_thread()
 @torch.no_grad()
 def _generated(subject: Subject, request: Request) -> Text:
     vocabulary, model = subject.corpus.vocabulary, subject.model

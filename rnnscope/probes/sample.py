@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rnnscope.corpus import Vocabulary
-from rnnscope.generating import Strategy, go_on, one_thread
+from rnnscope.generating import Strategy, go_on
 from rnnscope.model import CharRNN
 from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.recording.events import Sample
@@ -34,8 +34,7 @@ def measure(
     model.eval()
     start = prompt or default_prompt(vocabulary)
     given = torch.from_numpy(vocabulary.encode(start)).to(device)[:, None]
-    with one_thread():
-        drawn = list(islice(go_on(model, given, Strategy(temperature), seed), length))
+    drawn = list(islice(go_on(model, given, Strategy(temperature), seed), length))
     ids = torch.cat([given, torch.stack(drawn)]) if drawn else given
     logits, _, layers = model.trace(ids, model.initial_state(1))
     before = torch.log_softmax(logits[:-1, 0].float(), -1).gather(1, ids[1:])[:, 0].exp()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rnnscope.config import TrainingConfig
-from rnnscope.generating import ALMOST_ONE, Stepper, Strategy, one_thread
+from rnnscope.generating import ALMOST_ONE, Stepper, Strategy
 from rnnscope.model import CharRNN, State
 
 
@@ -52,7 +52,6 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
 
 
-@one_thread()
 @torch.no_grad()
 def own_inputs(model: CharRNN, x: Tensor, state: State, share: float, generator: torch.Generator) -> Tensor:
     """Return x (T, B) with each input after the first replaced, with probability 1 - share, by one of the model's own.
