@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 WINDOW = 30.0
 """Seconds over which the budget holds."""
 
-PACE = 0.9
-"""Share of the budget that the pauses between measurements aim at; the rest is for the one under way."""
+PLANNED = 0.9
+"""Share of the budget that is planned with; the rest is for what a measurement takes longer than is usual for it."""
+
+UNKNOWN = 0.1
+"""Seconds that a measurement is taken to need that was never made before."""
 
 LONGEST_PAUSE = 10.0
 """Seconds between two measurements beyond which only the budget counts: a screen should not stand still longer."""
@@ -81,7 +84,7 @@ class Schedule:
     - Early probes and the others wait in two queues; where both have any, 60% of the budget are for the early ones.
       In a queue the one on which least time was spent so far goes first and none overtakes it, so that neither dear
       probes nor cheap ones starve.
-    - After a measurement of c seconds its queue rests for c / (0.9 * its part of the budget), at most 10 s. So
+    - After a measurement of c seconds its queue rests for c / (its part of the planned 90% of the budget), at most 10 s. So
       measurements spread evenly. In the first 4 s of a session the early ones rest half as long, and only half a
       second after the first of each.
     - None is taken that would bring the 30 s before its end above the queue's part, those first ones not counted. One
@@ -89,8 +92,8 @@ class Schedule:
       the rest of the budget meanwhile; one longer than the whole budget waits until nothing was spent for 30 s.
 
     So every 30 s that hold no first measurement hold at most the budget, as far as the cost of a measurement is known
-    before it: the bound can be missed by what a window's last ones take longer than is usual for them (all of it,
-    where that was never measured before). The 30 s with the early first ones hold those too (0.2 s in all, at the
+    before it: the bound can be missed by what a window's last ones take longer than is usual for them, beyond the tenth of the
+    budget that is kept for that. The 30 s with the early first ones hold those too (0.2 s in all, at the
     defaults on two warm cores).
 
     What must be done whatever it takes (`book`) leaves the probes the rest of the budget: every queue's part is one of
@@ -145,19 +148,24 @@ class Schedule:
 
     def _fits(self, name: str, queue: _Queue, other: _Queue, now: float) -> bool:
         """Whether the 30 s up to the end of `name` hold no more than they may, if it is taken now."""
-        cost, room = self.cost(name) or 0.0, self._room(now)
+        cost, room = self._expected(name), self._room(now)
         limit, others_limit = queue.part * room, other.part * room
         spent, others = queue.charged.seconds(now), other.charged.seconds(now)
         if cost > limit:
             return spent == 0 and (others == 0 or others + cost <= room)
         head = other.head()
-        dear = 0.0 if head is None else self.cost(head) or 0.0
+        dear = 0.0 if head is None else self._expected(head)
         limit = min(limit, room - dear) if dear > others_limit else limit
         return spent + cost <= limit and spent + others + cost <= room
 
+    def _expected(self, name: str) -> float:
+        """Return the seconds to plan with for one measurement."""
+        cost = self.cost(name)
+        return UNKNOWN if cost is None else cost
+
     def _room(self, now: float) -> float:
         """Return the seconds of any 30 s that are for probes."""
-        return self.budget * WINDOW - self._booked.seconds(now) - self._booked_last
+        return PLANNED * self.budget * WINDOW - self._booked.seconds(now) - self._booked_last
 
     def book(self, seconds: float, now: float) -> None:
         """Book so many seconds, ended `now`, of something that cannot be put off."""
@@ -183,7 +191,7 @@ class Schedule:
     def _rest(self, queue: _Queue, seconds: float, now: float) -> float:
         """Return for how long a queue rests after a measurement of so many seconds."""
         limit = max(queue.part * self._room(now), 1e-9)
-        rest = min(seconds * WINDOW / (PACE * limit), LONGEST_PAUSE)
+        rest = min(seconds * WINDOW / limit, LONGEST_PAUSE)
         return rest / 2 if queue is self._early and now - self._began < BEGINNING else rest
 
     def took_asked(self, seconds: float, now: float) -> None:

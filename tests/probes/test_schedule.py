@@ -194,7 +194,7 @@ def test_the_first_of_each_early_one_is_taken_at_once_however_dear() -> None:
     assert schedule.due(3, 100.2) == []
     assert schedule.due(50, 120.0) == ["a"]
     schedule.took("a", 0.1, 120.1)
-    assert schedule.due(51, 125.0) == ["late"]  # never taken, so it may cost nothing
+    assert schedule.due(51, 125.0) == ["late"]  # never taken: planned with 0.1 s, and so alone
 
 
 def test_dear_probes_and_cheap_ones_share_the_time() -> None:
@@ -217,7 +217,7 @@ def test_the_live_screen_moves_while_the_lab_measures_too(lyapunov: float) -> No
         assert sum(gaps) / len(gaps) < 9.0
         assert max(gaps) < (16.0 if lyapunov <= 0.6 else 45.0)
     for name in LAB:
-        assert begun[name][0] < 70.0
+        assert begun[name][0] < 75.0
     assert min(len(begun[name]) for name in LAB if name != "lyapunov") >= 2
     assert largest_window(taken) <= max(ROOM, lyapunov) + 1e-9
 
