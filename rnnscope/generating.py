@@ -171,7 +171,7 @@ def free_run(
 
 def go_on(model: CharRNN, given: Tensor, strategy: Strategy, seed: int) -> Iterator[Tensor]:
     """Yield for ever the ids (B,) that the model writes after given (T, B), T at least 1, read from a zero state."""
-    logits, state, _ = model.trace(given, model.initial_state(given.shape[1]))
+    logits, state, _ = model.outputs(given, model.initial_state(given.shape[1]))
     numbers = uniforms(seed, given.shape[1], given.device)
     return (ids for ids, _ in free_run(Stepper(model), logits[-1], state, strategy, numbers))
 

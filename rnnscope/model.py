@@ -229,6 +229,22 @@ class CharRNN(nn.Module):
         product = products.make(recurrent[0], x.shape[1], self.precision)
         return self.cell.forward(self._input_product(index, x), state, recurrent, product, None)
 
+    @torch.no_grad()
+    def outputs(self, ids: Tensor, state: State) -> tuple[Tensor, State, list[Tensor]]:
+        """Return logits (T, B, V), the state after, and each layer's h_t (T, B, H): `trace` without what a fused
+        layer hides.
+        """
+        x, after, hidden = ids, [], []
+        for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+            if self.kernel == "fused":
+                x, layer_state = self._fused(layer, self.embed(x) if index == 0 else x, layer_state)
+            else:
+                run = self.run(index, x, layer_state)
+                x, layer_state = run.out, run.final
+            after.append(layer_state)
+            hidden.append(x)
+        return self._linear(x, self.decoder.weight, self.decoder.bias), tuple(after), hidden
+
     def trace(self, ids: Tensor, state: State) -> tuple[Tensor, State, list[dict[str, Tensor]]]:
         """Return logits (T, B, V), the state after, and per layer {"h": (T, B, H), "c": ..., gates after activation}.
 

@@ -73,7 +73,7 @@ def check(probe: str, request: Request) -> None:
         low, high = BOUNDS.get(name, (-math.inf, math.inf))
         for value in given if isinstance(given, tuple) else (given,):
             if isinstance(value, int | float) and not low <= value <= high:  # NaN is neither
-                raise UserError(f"{flag(name)} {value:g}: must be between {low:g} and {high:g}")
+                raise UserError(f"{flag(name)} {_number(value)}: must be between {_number(low)} and {_number(high)}")
         if name in ("units", "temperatures", "orders") and not given:
             raise UserError(f"{flag(name)}: give one at least")
     if "temperatures" in TAKES.get(probe, ()) and len(request.temperatures) > COLUMNS:
@@ -82,6 +82,10 @@ def check(probe: str, request: Request) -> None:
         raise UserError(f"--target {request.target!r}: give one character")
     if request.span[0] > request.span[1]:
         raise UserError(f"--span {request.span[0]} {request.span[1]}: the end comes before the beginning")
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def check_fit(probe: str, request: Request, model: ModelConfig) -> None:

@@ -151,7 +151,7 @@ def test_a_diverged_network_gives_numbers_or_one_line(value: float, tmp_path: Pa
     [
         (["activations", "--units", "3"], "attribution; activations does not take it"),
         (["activations", "--zero-input"], "--zero-input is for the probe lyapunov"),
-        (["activations", "--length", "0"], "--length 0: must be between 1 and 10000"),
+        (["activations", "--length", "0"], "--length 0: must be between 1 and 10,000"),
         (["activations", "--length", "1.5"], "--length"),
         (["activations", "--source", "air"], "--source"),
         (["activations", "--temperature", "nan"], "--temperature nan: must be between 0 and"),

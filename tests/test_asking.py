@@ -99,7 +99,7 @@ def test_the_newest_request_of_each_probe_is_taken_once(tmp_path: Path) -> None:
         (c.Measure("decoding", '{"temperatures": []}'), "give one at least"),
         (c.Measure("decoding", '{"temperatures": [{"float": "nan"}]}'), "must be between 0 and"),
         (c.Measure("activations", '{"span": [1, 2, 3]}'), "does not fit"),
-        (c.Measure("activations", '{"length": 0}'), "--length 0: must be between 1 and 10000"),
+        (c.Measure("activations", '{"length": 0}'), "--length 0: must be between 1 and 10,000"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, command: c.Measure, why: str) -> None:

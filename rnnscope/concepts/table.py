@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from rnnscope.concepts import characters, code, quotes
+from rnnscope.concepts import characters, code, matching, quotes
 from rnnscope.concepts.characters import Labels
 from rnnscope.errors import UserError
 from rnnscope.recording.lab_events import Floats
@@ -80,10 +80,10 @@ def own(definition: str) -> Concept:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of what the syntax may mean one day
-            pattern = re.compile(regex, re.MULTILINE)
+            re.compile(regex, re.MULTILINE)
     except (re.error, OverflowError, RecursionError) as problem:
         raise UserError(f"--concept {definition!r}: {regex!r} is no regular expression ({problem})") from problem
-    return _yes(name, lambda text: characters.spans(text, pattern), f"characters that {regex} matches")
+    return _yes(name, lambda text: matching.spans(text, regex), f"characters that {regex} matches")
 
 
 def find(entry: str) -> Concept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from rnnscope.model import CharRNN
 from rnnscope.probes.reading import text_of
 from rnnscope.probes.sampling import device_of
+from rnnscope.probes.stretches import traced
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.lab_events import Floats, Ints
 from rnnscope.recording.neuron_events import Activations
@@ -40,8 +42,7 @@ def measure(subject: Subject, request: Request) -> Activations:
     if len(ids) > most or (shortened and len(ids) == most):
         source += f", cut to {most:,} characters ({LARGEST // 1_000_000} MB of units)"
     ids = ids[:most]
-    subject.report(0.5, "reading the text")
-    logits, fields, units = read(model, ids)
+    logits, fields, units = read(model, ids, lambda share: subject.report((1 + share) / 2, "reading the text"))
     before, top, top_probability = expected(logits, ids)
     decode = subject.corpus.vocabulary.decode
     return Activations(
@@ -65,12 +66,18 @@ def longest(model: CharRNN) -> int:
 
 
 @torch.no_grad()
-def read(model: CharRNN, ids: NDArray[np.int64]) -> tuple[Tensor, tuple[str, ...], Tensor]:
+def read(
+    model: CharRNN, ids: NDArray[np.int64], report: Callable[[float], None]
+) -> tuple[Tensor, tuple[str, ...], Tensor]:
     """Return logits (N, V), the names of the F fields, and units (F, L, N, H), for ids (N,) from a zero state."""
     given = torch.from_numpy(ids).to(device_of(model))[:, None]
-    logits, _, layers = model.trace(given, model.initial_state(1))
     fields = CELLS[model.config.cell].shown
-    return logits[:, 0], fields, torch.stack([torch.stack([layer[name][:, 0] for layer in layers]) for name in fields])
+    parts = [
+        (logits[:, 0], torch.stack([torch.stack([layer[name][:, 0] for layer in layers]) for name in fields]))
+        for logits, layers in traced(model, given, report)
+    ]
+    logits, units = zip(*parts, strict=True)
+    return torch.cat(logits), fields, torch.cat(units, 2)
 
 
 def half(units: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ from rnnscope.model import CharRNN, State
 from rnnscope.probes.gradients import hidden_norm
 from rnnscope.probes.reading import text_of
 from rnnscope.probes.sampling import device_of
+from rnnscope.probes.stretches import AT_ONCE
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.neuron_events import Attribution
 from rnnscope.recording.requests import Request
@@ -167,7 +168,7 @@ def measure(subject: Subject, request: Request) -> Attribution:
     ids = ids[: position + 1] if position >= 0 else ids
     skipped = max(0, len(ids) - CONTEXT)
     model, watch = still(subject.model), Watch(subject.report)
-    state, scored = _read_earlier(model, ids, skipped)
+    state, scored = _read_earlier(model, ids, skipped, subject.report)
     number = Number(request.field, request.layer, request.units[0])
     if not request.of_unit:
         number = Number("", -1, _target(vocabulary, request.target, model, scored, state))
@@ -302,11 +303,14 @@ def completeness_error(scores: Tensor, change: float) -> float:
 
 
 @torch.no_grad()
-def _read_earlier(model: CharRNN, ids: NDArray[np.int64], skipped: int) -> tuple[State, Tensor]:
+def _read_earlier(
+    model: CharRNN, ids: NDArray[np.int64], skipped: int, report: Callable[[float, str], None]
+) -> tuple[State, Tensor]:
     """Return the state after the first `skipped` characters, and the others (1, N)."""
     given, state = torch.from_numpy(ids).to(device_of(model)), model.initial_state(1)
-    if skipped:
-        _, state = model(given[:skipped, None], state)
+    for begin in range(0, skipped, AT_ONCE):
+        report(0.0, "reading what comes before")
+        _, state, _ = model.outputs(given[begin : min(begin + AT_ONCE, skipped), None], state)
     return state, given[None, skipped:]
 
 

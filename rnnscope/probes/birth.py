@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from rnnscope.model import CharRNN
 from rnnscope.probes.activations import half
 from rnnscope.probes.reading import text_of
 from rnnscope.probes.sampling import device_of
+from rnnscope.probes.stretches import traced
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.neuron_events import Birth
 from rnnscope.recording.requests import Request
@@ -64,11 +66,12 @@ def measure(subject: Subject, request: Request) -> Birth:
     pieces = cut(validation, SCORED, STREAMS, WARM_UP)
     labels = labels_of((concept,), decode(validation))[0, pieces.counted] if concept else None
     steps, values, losses, found = [], [], [], []
-    for step, model in checkpoints(subject):
-        unit, _ = read(model, ids[:, None], request)
+    for share, step, model in checkpoints(subject):
+        report = functools.partial(_still_at, subject, share, step)
+        unit, _ = read(model, ids[:, None], request, report)
         steps.append(step)
         values.append(half(unit[:, 0]).cpu().numpy())
-        unit, logits = read(model, pieces.ids, request)
+        unit, logits = read(model, pieces.ids, request, report)
         losses.append(_loss(logits, pieces.targets))
         if concept and labels is not None:
             counted = unit[-len(pieces.targets) :].t().reshape(1, -1).float().cpu().numpy()
@@ -104,8 +107,14 @@ def cut(text: NDArray[np.int64], count: int, streams: int, warm_up: int) -> Piec
     return Pieces(ids, counted.ravel(), text[counted.T + 1])
 
 
-def checkpoints(subject: Subject) -> Iterator[tuple[int, CharRNN]]:
-    """Yield the steps of all weights in the run's folder, and that of the subject's own, with a network that has them.
+def _still_at(subject: Subject, share: float, step: int, _: float) -> None:
+    """Report that the checkpoint of `step` is being read."""
+    subject.report(share, f"step {step:,}")
+
+
+def checkpoints(subject: Subject) -> Iterator[tuple[float, int, CharRNN]]:
+    """Yield the share that is done, the steps of all weights in the run's folder, and that of the subject's own, with
+    a network that has them.
 
     Those that the run's worker thins away meanwhile are left out.
 
@@ -117,7 +126,7 @@ def checkpoints(subject: Subject) -> Iterator[tuple[int, CharRNN]]:
     for index, step in enumerate(steps):
         subject.report(index / len(steps), f"step {step:,}")
         if step == subject.step:
-            yield step, subject.model
+            yield index / len(steps), step, subject.model
             continue
         path = subject.folder / weights_name(step)
         try:
@@ -126,14 +135,19 @@ def checkpoints(subject: Subject) -> Iterator[tuple[int, CharRNN]]:
             if path.exists():
                 raise
             continue
-        yield step, twin
+        yield index / len(steps), step, twin
 
 
-def read(model: CharRNN, ids: NDArray[np.int64], request: Request) -> tuple[Tensor, Tensor]:
+def read(
+    model: CharRNN, ids: NDArray[np.int64], request: Request, report: Callable[[float], None]
+) -> tuple[Tensor, Tensor]:
     """Return a unit's values (N, B) and the logits (N, B, V), for ids (N, B) from a zero state, without dropout."""
-    given = torch.from_numpy(ids).to(device_of(model))
-    logits, _, layers = model.trace(given, model.initial_state(ids.shape[1]))
-    return layers[request.layer][request.field][:, :, request.units[0]], logits
+    parts = [
+        (layers[request.layer][request.field][:, :, request.units[0]], logits)
+        for logits, layers in traced(model, torch.from_numpy(ids).to(device_of(model)), report)
+    ]
+    values, logits = zip(*parts, strict=True)
+    return torch.cat(values), torch.cat(logits)
 
 
 def _loss(logits: Tensor, targets: NDArray[np.int64]) -> float:

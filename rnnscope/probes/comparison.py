@@ -34,11 +34,6 @@ def relative_distance(reference: Tensor, other: Tensor) -> Tensor:
     return torch.where(gap == 0, gap, gap / reference.norm(dim=-1))
 
 
-def all_hidden(layers: list[dict[str, Tensor]]) -> Tensor:
-    """Return all layers' h side by side: (T, B, L*H)."""
-    return torch.cat([layer["h"] for layer in layers], -1)
-
-
 @torch.no_grad()
 def measure(
     model: CharRNN,
@@ -64,18 +59,18 @@ def measure(
     pieces = np.stack([text[s : s + prefix + length] for s in starts], axis=1).astype(np.int64)
     ids = torch.from_numpy(pieces).to(device)
 
-    logits, _, layers = model.trace(ids, model.initial_state(ids.shape[1]))
-    hidden = all_hidden(layers)
+    logits, _, layers = model.outputs(ids, model.initial_state(ids.shape[1]))
+    hidden = torch.cat(layers, -1)
     forced = hidden[prefix:, 0]
     truth = ids[prefix:, 0]
     log_p = torch.log_softmax(logits[prefix - 1 : -1, 0].float(), -1).gather(1, truth[:, None])[:, 0]
     unrelated = relative_distance(hidden[prefix:, 1:], hidden[prefix:, 1:].roll(1, dims=1))
 
-    _, state, _ = model.trace(ids[:prefix, :1], model.initial_state(1))
+    _, state, _ = model.outputs(ids[:prefix, :1], model.initial_state(1))
     going = free_run(Stepper(model), logits[prefix - 1, :1], state, Strategy(temperature), uniforms(seed, 1, device))
     written, before = (torch.stack(part) for part in zip(*islice(going, length), strict=True))
-    _, _, layers = model.trace(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
-    distance = relative_distance(forced, all_hidden(layers)[prefix:, 0])
+    _, _, layers = model.outputs(torch.cat([ids[:prefix, :1], written]), model.initial_state(1))
+    distance = relative_distance(forced, torch.cat(layers, -1)[prefix:, 0])
     model.train(was_training)
     return Comparison(
         prefix=vocabulary.decode(pieces[:prefix, 0]),

@@ -13,15 +13,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rnnscope.concepts.scoring import Mask, Single
 from rnnscope.errors import UserError
-from rnnscope.model import CharRNN
 from rnnscope.probes.reading import text_of
-from rnnscope.probes.sampling import device_of
-from rnnscope.probes.streams import Piece, read, streams_for
+from rnnscope.probes.streams import Piece, alone, read, streams_for
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.lab_events import Floats, Ints
 from rnnscope.recording.neuron_events import Contexts
@@ -162,7 +159,9 @@ def _pattern(subject: Subject, request: Request, ids: NDArray[np.int64]) -> Patt
         raise UserError(f"--span {begin} {end}: the text selected from has {len(selected):,} characters")
     if end - begin > LONGEST_SPAN:
         raise UserError(f"--span {begin} {end}: select at most {LONGEST_SPAN} characters")
-    states = _alone(subject.model, selected[:end], request)
+    states = alone(
+        subject.model, selected[:end], request, lambda share: subject.report(0.0, "reading the text selected from")
+    )
     largest = np.fmax.reduce(states, axis=0)
     for piece in read(subject.model, ids[:CALIBRATION], (request.field,), (request.layer,)):
         largest = np.fmax(largest, np.fmax.reduce(piece.values[0][request.field], axis=(0, 1)))
@@ -175,16 +174,6 @@ def _pattern(subject: Subject, request: Request, ids: NDArray[np.int64]) -> Patt
 def limits_of(largest: Single, threshold: float) -> Single:
     """Return above which value each unit (H,) is on: that share of its largest; one that is never positive never is."""
     return np.where(largest > 0, np.float32(threshold) * largest, np.inf).astype(np.float32)
-
-
-@torch.no_grad()
-def _alone(model: CharRNN, ids: NDArray[np.int64], request: Request) -> Single:
-    """Return the layer's field while reading ids (N,) from a zero state, (N, H)."""
-    given = torch.from_numpy(ids).to(device_of(model))[:, None]
-    values: Single = (
-        model.trace(given, model.initial_state(1))[2][request.layer][request.field][:, 0].float().cpu().numpy()
-    )
-    return values
 
 
 def _matches(subject: Subject, request: Request, ids: NDArray[np.int64], pattern: Pattern) -> tuple[Single, Ints, Ints]:

@@ -91,7 +91,7 @@ def _written(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ids (N, C) and the mean nats (C,) of what each strategy writes after given (T,)."""
     model, columns = subject.model, len(strategies)
-    logits, state, _ = model.trace(given[:, None], model.initial_state(1))
+    logits, state, _ = model.outputs(given[:, None], model.initial_state(1))
     logits = logits[-1].expand(columns, -1)
     state = tuple(tuple(part.expand(columns, -1) for part in layer) for layer in state)
     stepper, numbers = Stepper(model), uniforms(draft.seed, 1, given.device)

@@ -21,7 +21,7 @@ from rnnscope.errors import UserError
 from rnnscope.generating import Stepper, Strategy, free_run, log_probability_of, uniforms
 from rnnscope.model import CharRNN
 from rnnscope.probes import oracle
-from rnnscope.probes.comparison import PREFIX, all_hidden, relative_distance
+from rnnscope.probes.comparison import PREFIX, relative_distance
 from rnnscope.probes.judge import judge
 from rnnscope.probes.sampling import device_of
 from rnnscope.probes.stretches import evenly, gather
@@ -89,7 +89,7 @@ def measure(subject: Subject, request: Request) -> Exposure:
 def written(subject: Subject, given: Tensor, length: int, request: Request) -> Tensor:
     """Return ids (N, P) that the model writes after given (T, P), from a zero state."""
     model, prefixes = subject.model, given.shape[1]
-    logits, state, _ = model.trace(given, model.initial_state(prefixes))
+    logits, state, _ = model.outputs(given, model.initial_state(prefixes))
     numbers = uniforms(request.seed, prefixes, given.device)
     going = free_run(Stepper(model), logits[-1], state, Strategy(request.temperature), numbers)
     drawn = []
@@ -176,13 +176,13 @@ class Window(NamedTuple):
 def windows(model: CharRNN, given: Tensor, rest: Tensor) -> Iterator[Window]:
     """Yield what the model makes of rest (N, P) after given (T, P), a window of positions at a time."""
     prefixes = given.shape[1]
-    logits, state, _ = model.trace(given, model.initial_state(prefixes))
+    logits, state, _ = model.outputs(given, model.initial_state(prefixes))
     last = logits[-1:]
     widest = max(model.vocabulary_size, len(model.cell.gates) * model.config.hidden)
     size = max(1, min(LONGEST_WINDOW, BLOCK // (prefixes * widest)) // TOGETHER) * TOGETHER
     for begin in range(0, len(rest), size):
-        logits, state, layers = model.trace(rest[begin : begin + size], state)
-        yield Window(torch.cat([last, logits[:-1]]), logits, all_hidden(layers))
+        logits, state, layers = model.outputs(rest[begin : begin + size], state)
+        yield Window(torch.cat([last, logits[:-1]]), logits, torch.cat(layers, -1))
         last = logits[-1:]
 
 

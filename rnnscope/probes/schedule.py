@@ -84,17 +84,17 @@ class Schedule:
     - Early probes and the others wait in two queues; where both have any, 60% of the budget are for the early ones.
       In a queue the one on which least time was spent so far goes first and none overtakes it, so that neither dear
       probes nor cheap ones starve.
-    - After a measurement of c seconds its queue rests for c / (its part of the planned 90% of the budget), at most 10 s. So
-      measurements spread evenly. In the first 4 s of a session the early ones rest half as long, and only half a
-      second after the first of each.
+    - After a measurement of c seconds its queue rests for c / (its part of the planned 90% of the budget), at most
+      10 s. So measurements spread evenly. In the first 4 s of a session the early ones rest half as long, and only
+      half a second after the first of each.
     - None is taken that would bring the 30 s before its end above the queue's part, those first ones not counted. One
       that alone is longer than that waits until its queue has spent nothing for 30 s, and the other queue leaves it
       the rest of the budget meanwhile; one longer than the whole budget waits until nothing was spent for 30 s.
 
     So every 30 s that hold no first measurement hold at most the budget, as far as the cost of a measurement is known
-    before it: the bound can be missed by what a window's last ones take longer than is usual for them, beyond the tenth of the
-    budget that is kept for that. The 30 s with the early first ones hold those too (0.2 s in all, at the
-    defaults on two warm cores).
+    before it: the bound can be missed by what a window's last ones take longer than is usual for them, beyond
+    the tenth of the budget that is kept for that. The 30 s with the early first ones hold those too (0.2 s in all, at
+    the defaults on two warm cores).
 
     What must be done whatever it takes (`book`) leaves the probes the rest of the budget: every queue's part is one of
     what the last 30 s of it, and one more, leave.

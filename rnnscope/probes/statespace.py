@@ -6,15 +6,13 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rnnscope.concepts.scoring import Single
 from rnnscope.concepts.table import chosen, labels_of
 from rnnscope.model import CharRNN
 from rnnscope.probes.reading import text_of
-from rnnscope.probes.sampling import device_of
-from rnnscope.probes.streams import Report, held_out, read, streams_for
+from rnnscope.probes.streams import Report, alone, held_out, read, streams_for
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.lab_events import Floats
 from rnnscope.recording.neuron_events import StateSpace
@@ -85,8 +83,7 @@ def measure(subject: Subject, request: Request) -> StateSpace:
     looked_at = text_of(subject, request).ids
     ids = held_out(subject.corpus, request.chars)
     moments, kept, places = _background(model, ids, request, lambda share: subject.report(share, "reading"))
-    own = torch.from_numpy(looked_at).to(device_of(model))[:, None]
-    trajectory = model.trace(own, model.initial_state(1))[2][request.layer][request.field][:, 0].float().cpu().numpy()
+    trajectory = alone(model, looked_at, request, lambda share: subject.report(1.0, "reading the text"))
     found = moments.components()
     read_text, own_text = decode(ids), decode(looked_at)
     labels = np.concatenate([labels_of(concepts, read_text)[:, places], labels_of(concepts, own_text)], 1)

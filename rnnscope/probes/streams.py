@@ -21,6 +21,7 @@ from rnnscope.concepts.scoring import Single
 from rnnscope.corpus import Corpus
 from rnnscope.model import CharRNN, State
 from rnnscope.probes.sampling import device_of
+from rnnscope.recording.requests import Request
 
 WARM_UP = 200
 SHORTEST = 2_000
@@ -153,10 +154,19 @@ def _layer(
 
 
 def gather(
-    model: CharRNN, ids: NDArray[np.int64], field: str, layers: Sequence[int], *, report: Report = _no_report
+    model: CharRNN,
+    ids: NDArray[np.int64],
+    field: str,
+    layers: Sequence[int],
+    *,
+    plan: Streams | None = None,
+    report: Report = _no_report,
 ) -> list[Single]:
-    """Return of each of the layers what `field` was after each of the first N characters, (H, N) float32."""
-    plan = streams_for(model, len(ids))
+    """Return of each of the layers what `field` was after each of the first N characters, (H, N) float32.
+
+    plan: None for `streams_for`; one stream reads all of them from a zero state.
+    """
+    plan = plan or streams_for(model, len(ids))
     found = [np.empty((model.config.hidden, plan.streams, plan.length), np.float32) for _ in layers]
     for piece in read(model, ids, (field,), layers, cut=plan, report=report):
         first = int(piece.places[0, 0])
@@ -164,3 +174,9 @@ def gather(
             values = layer[field]
             whole[:, :, first : first + len(values)] = values.transpose(2, 1, 0)
     return [whole.reshape(len(whole), plan.chars) for whole in found]
+
+
+def alone(model: CharRNN, ids: NDArray[np.int64], request: Request, report: Report) -> Single:
+    """Return the field of the layer that `request` names while ids (N,) are read from a zero state, (N, H)."""
+    plan = cut(len(ids), 1)
+    return gather(model, ids, request.field, (request.layer,), plan=plan, report=report)[0].T

@@ -14,8 +14,10 @@ from torch import Tensor
 PENALTY = 1.0
 """On half the squared norm of the weights; losses are summed, and the D units scaled to a variance of 1 / D each among
 states of one kind."""
-ROUNDS = 8
-"""Steps of Newton's method."""
+ROUNDS = 12
+"""Steps of Newton's method at most."""
+SETTLED = 1e-4
+"""Change of the log odds of all states by one step below which it has arrived: it squares with every step."""
 TOGETHER = 8
 """Positions that share a probe."""
 FAINT = 1e-3
@@ -63,11 +65,13 @@ def scores(one: Tensor, other: Tensor, new_one: Tensor, new_other: Tensor) -> tu
     kernel = x @ x.T
     labels = torch.cat([x.new_zeros(len(one)), x.new_ones(len(other))])
     identity = PENALTY * torch.eye(len(x), dtype=x.dtype, device=x.device)
-    dual = torch.zeros_like(labels)
+    dual, f = torch.zeros_like(labels), torch.zeros_like(labels)
     for _ in range(ROUNDS):  # minimise sum log(1 + exp(-+f)) + penalty/2 dual K dual, f = K dual
-        f = kernel @ dual
         p = torch.sigmoid(f)
         w = p * (1 - p)
         dual = torch.linalg.solve(w[:, None] * kernel + identity, w * f + labels - p)
+        before, f = f, kernel @ dual
+        if float((f - before).abs().max()) < SETTLED:
+            break
     weights = dual @ x
     return new_one @ weights, new_other @ weights

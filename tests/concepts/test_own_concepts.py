@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
+from rnnscope.concepts import matching
 from rnnscope.concepts.table import CONCEPTS, chosen, find, own
 from rnnscope.errors import UserError
 
@@ -54,3 +58,23 @@ def test_own_concepts_come_after_the_table() -> None:
     assert chosen() == CONCEPTS
     with pytest.raises(UserError, match="given twice"):
         chosen(("a=x", "a=y"))
+
+
+def test_an_expression_that_never_ends_is_given_up_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^--concept: '\(a\+\)\+\$' needs more than 0.3 s on 61 characters; [^\n]+$"):
+        matching.spans("a" * 60 + "b", "(a+)+$", seconds=0.3)
+
+
+def test_what_fails_while_it_matches_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "FIND", "raise MemoryError('no room')")
+    with pytest.raises(UserError, match=r"^--concept: 'a' failed on this text \(MemoryError: no room\)$"):
+        matching.spans("a", "a")
+
+
+def test_matches_are_those_of_python_in_any_writing() -> None:
+    text = "Ärger 안녕\nein zweiter\r\n\ud800 Ärger"
+    expected = np.zeros(len(text), bool)
+    for match in re.finditer("^.rger|r$", text, re.MULTILINE):
+        expected[match.start() : match.end()] = True
+    assert expected.any()
+    np.testing.assert_array_equal(matching.spans(text, "^.rger|r$"), expected)

@@ -149,12 +149,12 @@ def test_a_checkpoint_thinned_away_meanwhile_is_left_out_and_a_damaged_one_named
     def report(share: float, what: str) -> None:
         assert 0 <= share <= 1
         if what == "step 20":
-            (tmp_path / weights_name(20)).unlink()
+            (tmp_path / weights_name(20)).unlink(missing_ok=True)
         seen.append(what)
 
     looked_at = a_run(tmp_path, report=report)
     assert measure(looked_at, PROMPT).steps.tolist() == [0, 300]
-    assert seen == ["step 0", "step 20", "step 300"]
+    assert list(dict.fromkeys(seen)) == ["step 0", "step 20", "step 300"]
     (tmp_path / weights_name(0)).write_bytes(b"no weights")
     with pytest.raises(UserError, match=r"step-0\.safetensors is corrupt"):
         measure(looked_at, PROMPT)
