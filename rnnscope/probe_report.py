@@ -17,13 +17,14 @@ from rnnscope.charts.text import cells, crop, printable
 from rnnscope.errors import UserError
 from rnnscope.options import Probe
 from rnnscope.registry import ASKED, offered
+from rnnscope.requesting import changed, flag, foreign
 from rnnscope.requesting import check as check_request
-from rnnscope.requesting import foreign
 
 SHOWN = 10  # numbers of a row in the table
 WIDE = 88  # cells of a text in the table
 TALL = 24  # lines of a longer one
 NAME = 19
+NEAREST = 20  # characters before the one explained
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ def check(asked: Probe) -> None:
     not_taken = foreign(asked.name if asked.name in ASKED else "", asked.request)
     if not_taken:
         raise UserError(f"{not_taken}; {asked.name} does not take it")
+    unit = [name for name in changed(asked.request) if name in ("field", "layer", "units")]
+    if asked.name == "attribution" and unit and not asked.request.of_unit:
+        raise UserError(f"{flag(unit[0])} names a unit: add --of-unit to explain its value instead of a logit's")
     check_request(asked.name, asked.request)
 
 
@@ -176,6 +180,24 @@ def _concepts(values: dict[str, Any]) -> Iterator[str]:
         yield f"  {printable(names[c]):<{wide}}  {measures[c]:<3}{numbers}  {known}"
 
 
+def _attributed(values: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each of the characters before the one explained, the nearest first; take what was shown out."""
+    text, scores, connectivity = values["text"], values.pop("scores"), values.pop("connectivity")
+    yield f"  {'lag':>5}  {'character':<9} {'score':>10} {'connectivity':>13}"
+    for lag in range(min(NEAREST, len(text))):
+        at = len(text) - 1 - lag
+        shown = printable(repr(text[at]))
+        yield f"  {lag:>5}  {shown:<9} {_short(float(scores[at])):>10} {_short(float(connectivity[at])):>13}"
+    if len(text) > NEAREST:
+        yield f"  ... {len(text):,} characters in all: --json or --npz has them"
+
+
+def _statespace(values: dict[str, Any]) -> Iterator[str]:
+    """Leave of the texts the one that was looked at: the others are single characters of a long one."""
+    values["text"] = values["text"][-values["trajectory"] :]
+    yield from ()
+
+
 def _first(row: NDArray[Any]) -> float:
     return float(row[0]) if len(row) else math.nan
 
@@ -245,6 +267,8 @@ def _short(value: Any) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
     "parameters": _tensors,
     "units": _concepts,
+    "attribution": _attributed,
+    "statespace": _statespace,
     "ngram": _orders,
 }
 """What is shown of a probe in lines of its own; each takes what it shows out of the values."""

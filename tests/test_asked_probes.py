@@ -150,6 +150,8 @@ def test_a_diverged_network_gives_numbers_or_one_line(value: float, tmp_path: Pa
     ("words", "said"),
     [
         (["activations", "--units", "3"], "attribution; activations does not take it"),
+        (["attribution", "--layer", "1"], "--layer names a unit: add --of-unit to explain its value"),
+        (["attribution", "--units", "300", "--of-unit"], "--units 300: a layer has units 0 to"),
         (["activations", "--zero-input"], "--zero-input is for the probe lyapunov"),
         (["activations", "--length", "0"], "--length 0: must be between 1 and 10,000"),
         (["activations", "--length", "1.5"], "--length"),
@@ -207,3 +209,23 @@ def test_progress_is_shown_on_a_terminal(
     assert "activations: again  10%" in err
     assert err.endswith("\r\x1b[K")
     assert err.count("again") < 10
+
+
+def test_the_table_of_an_attribution_begins_with_the_character_explained(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--source", "validation", "--length", "30", "--position", "24"]
+    found = asked_json(capsys, str(run), "attribution", *words)
+    assert main(["probe", str(run), "attribution", *words]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:22]]
+    assert [int(row[0]) for row in rows] == list(range(20))
+    for lag in (0, 19):
+        assert float(rows[lag][-2]) == pytest.approx(found["scores"][-1 - lag], rel=1e-3)
+        assert float(rows[lag][-1]) == pytest.approx(found["connectivity"][-1 - lag], rel=1e-3)
+
+
+def test_the_table_of_a_state_space_shows_the_text_looked_at(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["probe", str(run), "statespace", "--source", "prompt", "--prompt", "to the sea", "--chars", "500"]) == 0
+    )
+    assert "  text                to the sea\n" in capsys.readouterr().out

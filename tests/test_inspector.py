@@ -296,4 +296,8 @@ def test_where_it_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(
         "rnnscope.recording.sessions.check_local", lambda folder: (_ for _ in ()).throw(UserError("far away"))
     )
-    assert tmp_path / "cache" not in session_folder(tmp_path / "run", 1.0, None).parents
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert session_folder(tmp_path / "run", 1.0, None).parent == tmp_path / f"rnnscope-{os.getuid()}" / "sessions"
+    (tmp_path / f"rnnscope-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match=r"rnnscope-\d+ is somebody else's; set XDG_CACHE_HOME"):
+        session_folder(tmp_path / "run", 1.0, None)

@@ -97,7 +97,7 @@ def search(
 
     Returns:
         The AUC of the second half with the sign that the first half has (so below 0.5 where it turned out the other
-        way), or its R². NaN where labels are constant in a half, and for units that take no part.
+        way), or its R² (0 where it did). NaN where labels are constant in a half, and for units that take no part.
     """
     tables = [_Labels(row, count, shifts) for row, count in zip(labels, counts, strict=True)]
     begins = np.cumsum([0] + [len(layer) for layer in layers])
@@ -175,7 +175,8 @@ def _second_half(
             labels = tables[c].rows(half, stop)[rows]
             far = np.matmul(units[place][:, None], labels[:, :, None])[:, 0, 0] / tables[c].sizes(half, stop)[rows]
             far[bad[place]] = np.nan
-            second[c, which] = np.square(far) if count else 0.5 + picked[c].signs[which] * far
+            far *= picked[c].signs[which]
+            second[c, which] = np.square(np.maximum(far, 0)) if count else 0.5 + far
 
 
 def _quantile(scores: Floats) -> float:

@@ -15,6 +15,8 @@ from rnnscope.recording.lab_events import Floats
 
 JUDGED = 64
 """Prefixes at most that it reads on from, about 10,000 characters a second."""
+KEPT = 250_000
+"""Characters after all prefixes at most, for each of which two distributions are kept: some 250 MB."""
 
 
 class Verdict(NamedTuple):
@@ -44,7 +46,7 @@ def judge(
         return None
     decode = corpus.vocabulary.decode
     found = []
-    prefixes = min(len(starts), JUDGED)
+    prefixes = min(len(starts), JUDGED, max(1, KEPT // len(truth)))
     for n, start in enumerate(starts[:prefixes].tolist()):
         subject.report(begin + (end - begin) * n / prefixes, f"the generator of {subject.config.texts[0]} judges")
         before = corpus.validation[max(0, start - LOOK_BACK) : start]

@@ -16,6 +16,9 @@ from rnnscope.tui.view import Reading
 PROBES = {"text": "activations"}
 """The probe behind a panel, where it is not of the same name."""
 
+CONTEXT_CHARS = 1_000_000
+"""Characters in which contexts are looked for: a few seconds of a network of the default size."""
+
 
 def probe_of(panel: str) -> str:
     """Return the name of the probe that a panel shows."""
@@ -84,7 +87,7 @@ class Asker:
 
     def _contexts(self) -> Request:
         """Return the request for the pattern of the span, or, without one, for the unit, where no text plays a part."""
-        shown = replace(self._shown(), threshold=self.view.threshold)
+        shown = replace(self._shown(), threshold=self.view.threshold, chars=CONTEXT_CHARS)
         if self.view.span == (0, 0):
             return replace(shown, source=Request().source, prompt="")
         return replace(shown, span=self.view.span)

@@ -55,6 +55,13 @@ def test_a_planted_unit_ranks_first_with_its_score_and_passes_the_null(labels: n
     assert probes[1] == pytest.approx(found.scores[1, 0], abs=0.01)
 
 
+def test_a_count_told_the_other_way_in_the_second_half_is_not_told(labels: np.ndarray) -> None:
+    turned = np.where(np.arange(N) < N // 2, labels[1], -labels[1]).astype(np.float32)
+    found = search([turned[None]], labels[1:], [True], shifts_of(20, N), kept=1)
+    assert found.signs[0, 0] == 1
+    assert found.scores[0, 0] == 0
+
+
 def test_a_unit_that_knows_the_opposite_has_a_negative_sign(labels: np.ndarray) -> None:
     unit = (-labels[:1] + np.random.default_rng(2).normal(size=(1, N))).astype(np.float32)
     found = search([unit], labels[:1], [False], shifts_of(20, N), kept=1)

@@ -245,7 +245,7 @@ def test_what_is_measured_is_the_text_on_the_screen_whatever_the_network_would_w
 
 def test_a_span_asks_for_its_pattern_and_no_span_for_the_unit() -> None:
     view = settle(NeuronView(unit=UnitView(1, 3)), EXTENT)
-    assert arguments(command("contexts", view, READING)) == {"layer": 1, "units": [3]}
+    assert arguments(command("contexts", view, READING)) == {"layer": 1, "units": [3], "chars": 1_000_000}
     span = after("mark", "left", "left", "mark", "threshold_up", view=view)
     given = arguments(command("contexts", span, READING))
     assert (given["span"], given["threshold"], given["prompt"]) == ([len(QUOTED) - 3, len(QUOTED)], 0.6, QUOTED)

@@ -80,8 +80,8 @@ class SaturationPanel(AskedPanel):
     details = (
         "Both shares together are at most 1, so all dots lie below the diagonal. Layers differ in colour and, without "
         "colours, in letter; a larger dot is several units in one place; the ring is the unit shown on the text. v "
-        "chooses the gate; states h and c, or a plain RNN's tanh, count as saturated below −0.9 and above 0.9. A click "
-        "chooses the unit nearest to it."
+        "chooses the gate; a state h, or a plain RNN's tanh, counts as saturated below −0.9 and above 0.9, and c where "
+        "tanh(c) would be (±1.47). A click chooses the unit nearest to it."
     )
 
     def __init__(self, *, id: str) -> None:
