@@ -6,6 +6,7 @@ sums of the biases, and weights laid out as the products want them. The recurren
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -140,6 +141,21 @@ class Strategy:
         return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)[:, 0]
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute with one thread inside, on a CPU.
+
+    One character's products are small: a second thread costs 10% with one row (LSTM 2x256), gains 15% with 64, and
+    makes all of it ten times as slow once another program wants the second core.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def uniforms(seed: int, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Yield for ever numbers (B,) in [0, 1), float32, one per stream and step, the same on every device.
 
@@ -166,7 +182,8 @@ def free_run(
     for uniform in numbers:
         ids = strategy.draw(logits, uniform)
         yield ids, logits
-        logits, state = stepper(ids, state, change)
+        with one_thread():
+            logits, state = stepper(ids, state, change)
 
 
 def go_on(model: CharRNN, given: Tensor, strategy: Strategy, seed: int) -> Iterator[Tensor]:

@@ -193,3 +193,21 @@ def test_going_on_starts_after_what_was_given() -> None:
     drawn = torch.stack(list(islice(go_on(model, given_ids, Strategy(0.0), 1), 20)))
     logits, _, _ = model.trace(torch.cat([given_ids, drawn]), model.initial_state(2))
     assert torch.equal(drawn, logits[2:-1].argmax(-1))
+
+
+def test_threads_are_as_before_afterwards() -> None:
+    @generating.one_thread()
+    def broken_off() -> None:
+        assert torch.get_num_threads() == 1
+        raise ZeroDivisionError
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            broken_off()
+        assert torch.get_num_threads() == 2
+        next(islice(go_on(make("tanh"), torch.zeros(1, 1, dtype=torch.int64), Strategy(), 1), 3, None))
+        assert torch.get_num_threads() == 2  # also while the text goes on
+    finally:
+        torch.set_num_threads(before)

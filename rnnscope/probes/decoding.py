@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rnnscope.corpus import Corpus
 from rnnscope.corpus.copying import distinct, longest_copy, repeated_lines, training_index
-from rnnscope.generating import Stepper, Strategy, log_probability_of, uniforms
+from rnnscope.generating import Stepper, Strategy, log_probability_of, one_thread, uniforms
 from rnnscope.probes.sampling import default_prompt, device_of
 from rnnscope.probes.subject import Subject
 from rnnscope.recording.reading_events import Decoding
@@ -108,7 +108,8 @@ def _written(
         if time.monotonic() - drafted >= DRAFT_EVERY:
             drafted = time.monotonic()
             subject.draft(dataclasses.replace(draft, texts=_texts(subject.corpus, written[: n + 1])))
-        logits, state = stepper(ids, state)
+        with one_thread():
+            logits, state = stepper(ids, state)
     return written, nats
 
 
