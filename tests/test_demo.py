@@ -17,7 +17,9 @@ from rnnscope import demo
 from rnnscope.cli import main
 from rnnscope.examining import examine
 from rnnscope.folders import shipped_demo
+from rnnscope.probes import interventions
 from rnnscope.recording.reader import Reader
+from rnnscope.recording.requests import Request
 from rnnscope.recording.runs import find_run, run_info
 from rnnscope.saved import weights_steps
 from rnnscope.tui.source import Source
@@ -25,6 +27,8 @@ from tests.fakes import make_fake_run
 from tests.probed import state_of
 
 ROOT = Path(__file__).resolve().parents[1]
+QUOTES = 7
+"""The unit of the shipped demo that knows."""
 HERE = re.compile(rb"/(?:home|root|tmp|work|Users|var|mnt)/|localhost")
 
 
@@ -93,11 +97,31 @@ def test_one_of_its_units_knows_that_it_is_inside_quotes(shipped: Path) -> None:
     start = text.index('"', text.index("SCENE"))  # an opening one: no quotation runs over a scene's end
     inside = np.array([text[start : n + 1].count('"') % 2 == 1 for n in range(start, len(text))])
     _, _, layers = subject.model.trace(torch.from_numpy(ids)[:, None], subject.model.initial_state(1))
-    values = torch.cat([layer[name][start:, 0] for layer in layers for name in ("h", "c")], -1).numpy()
+    values = layers[0]["h"][start:, 0].numpy()
     ranks = values.argsort(0).argsort(0)
     ones = int(inside.sum())
     area = (ranks[inside].sum(0) - ones * (ones - 1) / 2) / (ones * (len(inside) - ones))
-    assert np.maximum(area, 1 - area).max() > 0.75
+    best, next_best = np.sort(np.maximum(area, 1 - area))[:-3:-1]
+    assert best > 0.95
+    assert next_best < 0.8
+    assert np.maximum(area, 1 - area).argmax() == QUOTES
+
+
+def test_without_that_unit_the_closing_quotes_go_wrong(shipped: Path) -> None:
+    """The demonstration of README: 20 texts go on inside a quotation, and the speech ends with quotes closed or not."""
+    subject = examine(shipped)
+    prompt = '\n\nALDA:\nThe king told me, "Thou hast'
+    closed = {"control": 0, "changed": 0}
+    for seed in range(20):
+        request = Request(
+            source="prompt", prompt=prompt, length=300, seed=seed, temperature=0.7, how="mean", units=(QUOTES,)
+        )
+        event = interventions.measure(subject, request)
+        for name in closed:
+            speech = (prompt + getattr(event, name)).split("\n\n")[1]
+            closed[name] += speech.count('"') % 2 == 0
+    assert closed["control"] >= 17
+    assert closed["changed"] <= 8
 
 
 def test_demo_names_it_wherever_a_run_is_asked_for(
