@@ -51,11 +51,12 @@ class Keeper:
     def rewound(self, trainer: Trainer, more: dict[str, Any]) -> str:
         """Write a checkpoint of the step that was gone back to, and remove those of the other future.
 
+        Weights that somebody asked for are put aside.
         In this order a worker killed in between leaves a run that resumes, from one branch or the other. There is no
         thinning before the later ones are gone: it would take this one's training state for an old one.
         """
         name = trainer.save(self._folder, more)
-        remove_after(self._folder, trainer.step)
+        remove_after(self._folder, trainer.step, self.asked)
         asked, ways_back = ({s for s in steps if s <= trainer.step} for steps in (self.asked, self._ways_back))
         self._remember(asked=asked, ways_back=ways_back)
         thin(self._folder, self._every, self._stays())

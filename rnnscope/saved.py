@@ -12,6 +12,7 @@ asked for always stay. A training state is kept beside the newest two and those 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import re
@@ -29,6 +30,8 @@ WEIGHTS = re.compile(r"step-(\d+)\.safetensors")
 STATE = re.compile(r"step-(\d+)\.state\.safetensors")
 UNFINISHED = re.compile(r"\.(step-\d+|best)(\.state)?\.safetensors\.\d+\.tmp")
 BEST = "best.safetensors"
+LEFT_BEHIND = "left-behind"
+"""The folder, in that of a run, of weights saved by hand on a way that a rewind has left."""
 OTHERWISE = "remove it, and the checkpoint before it is used"
 KEPT = 64
 """Weights kept along a run, at most, besides those that always stay."""
@@ -96,12 +99,25 @@ def thin(folder: Path, every: int, asked: Collection[int] = ()) -> None:
                 path.unlink()
 
 
-def remove_after(folder: Path, step: int) -> None:
-    """Remove the checkpoints of later steps: a rewound run's other future. For the run's worker alone."""
+def remove_after(folder: Path, step: int, asked: Collection[int] = ()) -> None:
+    """Remove the checkpoints of later steps: a rewound run's other future. For the run's worker alone.
+
+    The weights of the steps `asked` are moved to LEFT_BEHIND instead, with a number after the step where that is taken.
+    """
     for path in list(folder.iterdir()):
         match = STATE.fullmatch(path.name) or WEIGHTS.fullmatch(path.name)
-        if match and int(match.group(1)) > step:
+        if match is None or int(match.group(1)) <= step:
+            continue
+        if WEIGHTS.fullmatch(path.name) and int(match.group(1)) in asked:
+            path.rename(_free(folder / LEFT_BEHIND, path))
+        else:
             path.unlink(missing_ok=True)
+
+
+def _free(place: Path, path: Path) -> Path:
+    place.mkdir(exist_ok=True)
+    names = (f"{path.stem}{f'-{n}' if n else ''}{path.suffix}" for n in itertools.count())
+    return next(place / name for name in names if not (place / name).exists())
 
 
 def check_checkpoint(weights: Path, model: ModelConfig, vocabulary_size: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rnnscope.config import Config
 from rnnscope.keeping import NEAR, Keeper
 from rnnscope.recording.writer import Writer
-from rnnscope.saved import saved_steps, state_path, weights_name, weights_steps
+from rnnscope.saved import LEFT_BEHIND, saved_steps, state_path, weights_name, weights_steps
 from rnnscope.training.loop import Snapshot
 
 
@@ -101,6 +101,21 @@ def test_a_rewind_keeps_the_ways_back_before_it_and_forgets_those_after(writer: 
     trained(keeper, 30, 40, 50)
     assert saved_steps(writer.folder) == [21, 40, 50]
     assert keeper.ways_back_from(51) == Keeper(writer.folder, writer, 10).ways_back_from(51) == [21]
+
+
+def test_a_rewind_puts_weights_aside_that_somebody_asked_for(writer: Writer) -> None:
+    keeper = Keeper(writer.folder, writer, 10)
+    trainer = trained(keeper, 0, 10)
+    for _ in range(2):  # two ways, each left behind
+        trainer.step = 20
+        keeper.save(trainer, {}, asked=True)
+        trained(keeper, 30)
+        trainer.step = 10
+        keeper.rewound(trainer, {})
+    aside = sorted(path.name for path in (writer.folder / LEFT_BEHIND).iterdir())
+    assert aside == ["step-20-1.safetensors", "step-20.safetensors"]
+    assert weights_steps(writer.folder) == [0, 10]
+    assert keeper.asked == set()
 
 
 class Killed(BaseException):

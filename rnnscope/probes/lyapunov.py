@@ -35,6 +35,9 @@ SPREAD = {torch.float64: 1e-6, torch.float32: 1e-3}
 """Smallest against largest growth between two of them, at which they are made twice as often: float64 holds 1e-16 and
 float32 1e-7, and what lies below that beside the largest is lost."""
 
+GONE = 1e-14
+"""A growth in one step, in float64, below so much of the largest is nothing but rounding: that direction dies."""
+
 Pull = Callable[[Tensor, int, int], Tensor]
 
 
@@ -48,6 +51,8 @@ def exponents(
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """Return the `count` leading Lyapunov exponents over steps 1 ... `steps`, descending, (N,) float64, nats a step.
+
+    -inf for directions that die altogether, as behind ReLUs that are off.
 
     Args:
         pull: (rows (N, D), start, stop) -> rows @ J_stop ... J_{start+1}.
@@ -75,7 +80,7 @@ def exponents(
             if dtype != torch.float64:
                 raise Lost(f"one step spreads further than {dtype} can hold")
         if stop <= steps:
-            logs += growth.log()
+            logs += torch.where(growth < GONE * growth.max(), 0, growth).log()
         block, stop = after, start
     return (logs / steps).sort(descending=True).values
 

@@ -85,8 +85,8 @@ class Schedule:
       In a queue the one on which least time was spent so far goes first and none overtakes it, so that neither dear
       probes nor cheap ones starve.
     - After a measurement of c seconds its queue rests for c / (its part of the planned 90% of the budget), at most
-      10 s. So measurements spread evenly. In the first 4 s of a session the early ones rest half as long, and only
-      half a second after the first of each.
+      10 s unless it alone is longer than that part. So measurements spread evenly. In the first 4 s of a session the
+      early ones rest half as long, and only half a second after the first of each.
     - None is taken that would bring the 30 s before its end above the queue's part, those first ones not counted. One
       that alone is longer than that waits until its queue has spent nothing for 30 s, and the other queue leaves it
       the rest of the budget meanwhile; one longer than the whole budget waits until nothing was spent for 30 s.
@@ -155,7 +155,8 @@ class Schedule:
             return spent == 0 and (others == 0 or others + cost <= room)
         head = other.head()
         dear = 0.0 if head is None else self._expected(head)
-        limit = min(limit, room - dear) if dear > others_limit else limit
+        behind = sum(other.used.values()) <= sum(queue.used.values())  # else that one has had its part
+        limit = min(limit, room - dear) if dear > others_limit and behind else limit
         return spent + cost <= limit and spent + others + cost <= room
 
     def _expected(self, name: str) -> float:
@@ -191,7 +192,9 @@ class Schedule:
     def _rest(self, queue: _Queue, seconds: float, now: float) -> float:
         """Return for how long a queue rests after a measurement of so many seconds."""
         limit = max(queue.part * self._room(now), 1e-9)
-        rest = min(seconds * WINDOW / limit, LONGEST_PAUSE)
+        rest = seconds * WINDOW / limit
+        if seconds <= limit:
+            rest = min(rest, LONGEST_PAUSE)
         return rest / 2 if queue is self._early and now - self._began < BEGINNING else rest
 
     def took_asked(self, seconds: float, now: float) -> None:

@@ -46,6 +46,7 @@ class Controls:
     bptt: int = 50
     again_from: int | None = None
     rewind_to: int | None = None  # the step that the black box offers; None without an incident
+    broke_at: int | None = None  # the step of the incident
 
 
 def _temperature_by(amount: float) -> Callable[[Controls], Command]:
@@ -62,6 +63,11 @@ def _clip_times(factor: float) -> Callable[[Controls], Command]:
         return SetClip(float(f"{now * factor:.3g}"))
 
     return build
+
+
+def _careful_clip(controls: Controls) -> float:
+    """Return the threshold for going on more carefully: where it clipped already and broke all the same, a tenth."""
+    return controls.usual_clip if controls.clip is None else float(f"{controls.clip * EASIER:.3g}")
 
 
 def _clip_by(controls: Controls) -> Command:
@@ -91,7 +97,7 @@ COMMAND_KEYS: dict[str, Callable[[Controls], Command]] = {
     "cancel": lambda controls: Cancel(),
     "rewind": lambda controls: Rewind(controls.again_from or 0),
     "rewind_easier": lambda controls: Rewind(controls.rewind_to or 0, factor=EASIER),
-    "rewind_clip": lambda controls: Rewind(controls.rewind_to or 0, clip=controls.usual_clip),
+    "rewind_clip": lambda controls: Rewind(controls.rewind_to or 0, clip=_careful_clip(controls)),
 }
 
 
@@ -110,7 +116,10 @@ def expected(controls: Controls, command: Command) -> Controls:
             return replace(controls, bptt=length)
         case Rewind(_, factor, clip):
             kept = controls.clip if clip is None else clip
-            return replace(controls, paused=False, lr_scale=controls.lr_scale * factor, clip=kept)
+            return replace(
+                controls, paused=False, lr_scale=controls.lr_scale * factor, clip=kept,
+                rewind_to=None, again_from=None, broke_at=None,
+            )  # fmt: skip
         case SetTemperature(temperature):
             return replace(controls, temperature=temperature)
     return controls

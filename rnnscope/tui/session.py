@@ -53,11 +53,15 @@ class Session:
 
         None: it cannot be asked for now, `remark` says why.
         """
-        self.remark = self._why_not(key)
+        asked, self.remark = self.remark, self._why_not(key)
         if self.remark or self.newest is None:
             return None
         now = self._expected or self.newest.controls
         command = COMMAND_KEYS[key](now) if isinstance(key, str) else key
+        question = self._left_behind(command, now)
+        if question and question != asked:
+            self.remark = question
+            return None
         self._expected = expected(now, command)
         self._waiting.append(command)
         return command
@@ -73,8 +77,9 @@ class Session:
         newest = self.newest
         if newest is None:
             return "the run is still being opened"
-        command = COMMAND_KEYS[key](newest.controls) if isinstance(key, str) else key
-        if isinstance(command, Rewind) and newest.controls.rewind_to is None:
+        controls = self._expected or newest.controls
+        command = COMMAND_KEYS[key](controls) if isinstance(key, str) else key
+        if isinstance(command, Rewind) and controls.rewind_to is None:
             return "rewind: nothing has gone wrong, there is nothing to go back from"
         what = describe(command)
         if isinstance(command, (Rewind, *LOOKING)) and not self.working:
@@ -85,6 +90,14 @@ class Session:
         if newest.word in (FINISHED, STOPPED):
             why += f"\nto train on: rnnscope train --resume {printable(str(self.folder))} --steps N"
         return why
+
+    def _left_behind(self, command: Command, controls: Controls) -> str:
+        """Return what to ask before a run that has trained on since its incident is thrown back; "" for others."""
+        step = self.newest.progress.step if self.newest is not None else 0
+        if not isinstance(command, Rewind) or controls.broke_at is None or step <= controls.broke_at:
+            return ""
+        behind = step - command.step
+        return f"{describe(command)} leaves {behind:,} steps behind, with their checkpoints: press it again to do that"
 
     @property
     def working(self) -> bool:

@@ -296,6 +296,7 @@ def controls(state: RunState) -> Controls:
         clip_by=settings.clip_by if settings else state.config.training.clip_by,
         bptt=(settings.bptt if settings else None) or state.config.training.bptt,
         rewind_to=found.rewind_to if isinstance(found, Incident) else None,
+        broke_at=incident.step if incident and isinstance(found, Incident) else None,
         again_from=found.again_from if isinstance(found, Incident) else None,
     )
 

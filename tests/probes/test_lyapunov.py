@@ -58,6 +58,26 @@ def test_more_than_the_numbers_hold_between_two_decompositions(dtype: torch.dtyp
     torch.testing.assert_close(found, torch.tensor(exact).double(), rtol=0, atol=tolerance)
 
 
+def test_directions_that_die_are_no_rounding_noise() -> None:
+    turned = torch.linalg.qr(torch.randn(6, 6, generator=seeded(), dtype=torch.float64))[0]
+    weight = turned.t() @ torch.diag(torch.tensor([1.0, 1.0, 0.5, 0.5, 0.0, 0.0]).double()) @ turned
+    found = lyapunov.exponents(partial(linear, weight), 6, 40, 10, 6, seeded())
+    half = math.log(0.5)
+    torch.testing.assert_close(found[:4], torch.tensor([0.0, 0.0, half, half]).double(), rtol=0, atol=1e-6)
+    assert found[4:].tolist() == [-math.inf] * 2
+
+
+def test_a_relu_network_has_as_many_exponents_as_its_states_have_dimensions() -> None:
+    model = make("relu", 1).double()
+    ids = torch.randint(V, (60,), generator=seeded())
+    path = Trajectory(model, ids, random_state(model, 1))
+    found = lyapunov.exponents(path.pull, path.size, 40, 20, path.size, seeded())
+    eye = torch.eye(path.size, dtype=torch.float64)
+    ranks = [int(torch.linalg.matrix_rank(path.pull(eye, t, t + 1))) for t in range(40)]
+    assert min(ranks) < path.size  # some units are off
+    assert int(found.isfinite().sum()) <= min(ranks)
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in ("relu", "lnrnn")])  # those lose directions
 def test_all_exponents_add_up_to_the_log_determinant(cell: str, layers: int) -> None:

@@ -272,3 +272,16 @@ def test_a_resumed_session_begins_its_account_anew() -> None:
         assert schedule.due(7, began) == ["a"]
         schedule.took("a", 1.0, began + 1.0)
         assert schedule.share(began + 2.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("cost", [2.0, 5.0])
+def test_one_longer_than_the_budget_rests_until_it_is_its_share(cost: float) -> None:
+    taken = simulate(Schedule({"dear": 1}, BUDGET), {"dear": cost}, 0.03, 3000.0)
+    assert len(taken) >= 3
+    assert sum(end - begin for _, begin, end in taken[1:]) <= BUDGET * (taken[-1][2] - taken[0][2]) + 1e-9
+
+
+def test_a_dear_early_one_leaves_the_others_their_part() -> None:
+    schedule = Schedule({"live": 50, "lab": 500}, BUDGET, frozenset({"live"}))
+    taken = simulate(schedule, {"live": 3.0, "lab": 0.1}, 0.5, 900.0)
+    assert [name for name, _, _ in taken].count("lab") >= 2

@@ -12,6 +12,7 @@ from rnnscope.recording.commands import (
     Command,
     Pause,
     Resume,
+    Rewind,
     Save,
     ScaleLearningRate,
     SetClip,
@@ -21,6 +22,7 @@ from rnnscope.recording.commands import (
 from rnnscope.tui.controls import COMMAND_KEYS, Controls, describe, expected
 
 NOW = Controls(paused=False, lr_scale=1.0, clip=5.0, usual_clip=5.0, temperature=0.8)
+BROKEN = replace(NOW, paused=True, rewind_to=192, again_from=250, broke_at=300)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,10 @@ NOW = Controls(paused=False, lr_scale=1.0, clip=5.0, usual_clip=5.0, temperature
         ("hotter", replace(NOW, temperature=3.0), SetTemperature(3.0)),
         ("save", NOW, Save()),
         ("stop", NOW, Stop()),
+        ("rewind", BROKEN, Rewind(250)),
+        ("rewind_easier", BROKEN, Rewind(192, factor=0.1)),
+        ("rewind_clip", BROKEN, Rewind(192, clip=0.5)),
+        ("rewind_clip", replace(BROKEN, clip=None), Rewind(192, clip=5.0)),
     ],
 )
 def test_keys_build_commands(key: str, now: Controls, command: Command) -> None:

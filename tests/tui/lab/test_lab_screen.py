@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnscope.charts.coloured_text import cursor_style
+from rnnscope.config import Config
 from rnnscope.recording import commands as c
 from rnnscope.recording.events import Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.screens.gradients import APART, PANELS, TOGETHER
 from rnnscope.tui.screens.help import help_text
+from rnnscope.tui.widgets.lab.blackbox import BlackBoxPanel
 from tests.fakes import TEXT, add_fake_steps, fake_config
 from tests.lab_fakes import fake_incident, lab_events
 from tests.tui.lab.lab_screen import done, lab, lab_opened, lab_run, pane, pane_text
@@ -189,11 +192,42 @@ async def test_an_incident_opens_the_black_box_with_ways_back(training: Writer) 
         ):  # fmt: skip
             assert expected in text
         assert "C rewind + clip" in drawn(pilot)
-        await pilot.press("C", "A", "E")
+        await pilot.press("C", "C", "E")  # the first is on its way: there is nothing to go back from after it
+        assert "nothing has gone wrong" in drawn(pilot)
+        await pilot.press("plus")
         taken: list[tuple[int, c.Command]] = []
-        await until(pilot, lambda: taken.extend(training.commands()) or len(taken) == 3)
-        assert [one for _, one in taken] == [c.Rewind(192, clip=5.0), c.Rewind(250), c.Rewind(192, factor=0.1)]
+        await until(pilot, lambda: taken.extend(training.commands()) or len(taken) >= 2)
+        assert [one for _, one in taken] == [c.Rewind(192, clip=0.5), c.ScaleLearningRate(1.25)]
     training.close()
+
+
+async def test_a_run_that_has_trained_on_since_is_thrown_back_by_a_second_press_alone(training: Writer) -> None:
+    async with lab_opened(training.folder) as pilot:
+        training.event(280, fake_incident(training.config, TEXT))
+        training.flush(force=True)
+        await until(pilot, lambda: pilot.app.session.newest.controls.broke_at == 280)
+        await pilot.press("C")
+        assert "leaves 108 steps behind, with their checkpoints: press it again" in drawn(pilot)
+        await pilot.press("E")  # another way back is another question
+        assert "learning rate × 0.1 leaves 108 steps behind" in drawn(pilot)
+        await pilot.press("E")
+        taken: list[tuple[int, c.Command]] = []
+        await until(pilot, lambda: taken.extend(training.commands()) or taken)
+        assert [one for _, one in taken] == [c.Rewind(192, factor=0.1)]
+    training.close()
+
+
+@pytest.mark.parametrize("size", [(78, 20), (118, 36), (198, 56)])
+@pytest.mark.parametrize("lines", ["\n", "line so\n", "a longer line of a play, as they are\n"])
+def test_the_marked_character_is_in_the_text_drawn(size: tuple[int, int], lines: str) -> None:
+    text = (lines * 200)[:150]
+    panel = BlackBoxPanel(id="blackbox")
+    for t in (0, 46, 149):
+        event = dataclasses.replace(fake_incident(Config(), text), text=text, t=t)
+        panel.inputs = event, 300
+        spans = [span for row in panel.paint(*size).rows for span in row]
+        marked = [span.text for span in spans if span.style == cursor_style(panel.look.palette, panel.look.mono)]
+        assert marked == [{"\n": "↵"}.get(text[t], text[t])]
 
 
 @pytest.mark.parametrize(

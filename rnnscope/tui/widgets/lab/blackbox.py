@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.charts.axes import Axes
-from rnnscope.charts.coloured_text import coloured_text
+from rnnscope.charts.coloured_text import coloured_text, visible_lines
 from rnnscope.charts.series import Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.charts.text import printable
@@ -22,7 +22,7 @@ PHASES = {
     "update": "in the update of the weights",
 }  # fmt: skip
 CHOICES = (
-    ("E", "and go on with a tenth of the learning rate"), ("C", "and go on with clipping"),
+    ("E", "and go on with a tenth of the learning rate"), ("C", "and go on with clipping, or a tenth of its threshold"),
     ("A", "and go on as it was: the same happens again, exactly"),
 )  # fmt: skip
 QUIET = (
@@ -69,7 +69,9 @@ class BlackBoxPanel(Panel):
     details = (
         "A full snapshot is taken every few dozen updates, with optimiser, random state and place in the text; the "
         "updates between are run again. As it was reproduces the blow-up exactly. With clipping uses the threshold "
-        "of before, or 1. A rewind is a new segment of the same run: nothing recorded is lost."
+        "of before, or 1; where it clipped already, a tenth. A rewind is a new segment of the same run: nothing "
+        "recorded is lost. Checkpoints of the steps left behind go, but for those saved by hand (w), which are moved "
+        "to the folder left-behind. A run that has trained on since asks for the key a second time."
     )
 
     def paint(self, width: int, height: int) -> Painted:
@@ -115,14 +117,14 @@ class BlackBoxPanel(Panel):
     def _text(self, event: Incident, width: int, height: int) -> list[Row]:
         palette = self.look.palette
         at = event.t if event.t is not None else None
-        start = 0
-        if at is not None and at > width * height // 2:
-            start = min(at - width * height // 2, max(len(event.text) - width * height, 0))
-        shown = event.text[start:]
-        cursor = None if at is None else at - start
+        lines = visible_lines(event.text, width, len(event.text) + 1, tail=False)
+        marked = next((row for row, line in enumerate(lines) if any(one.at == at for one in line)), 0)
+        first = max(0, min(marked - height // 2, len(lines) - height))  # the line of the mark in the middle
+        start = next((line[0].at for line in lines[first:] if line), 0)
         return coloured_text(
-            shown, np.zeros(0), width, height, 0, 1, palette=palette, mono=self.look.mono, cursor=cursor, tail=False
-        )
+            event.text[start:], np.zeros(0), width, height, 0, 1,
+            palette=palette, mono=self.look.mono, cursor=None if at is None else at - start, tail=False,
+        )  # fmt: skip
 
     def _gradient(self, event: Incident, width: int, height: int) -> list[Row]:
         from rnnscope.charts.lines import line_chart  # plotext: not before there is something to draw
