@@ -58,10 +58,15 @@ def make_fake_run(
     add_fake_steps(writer, 0, steps)
     if not live:
         writer.event(steps, Checkpoint(f"step-{steps}.safetensors", "last"))
+    return left(writer, steps, live)
+
+
+def left(writer: Writer, steps: int, live: bool) -> Writer:
+    """Leave a made-up run as one that trains (`live`: lock held), or as one that has finished."""
+    writer.flush(force=True)
+    if not live:
         writer.event(steps, Status(FINISHED, f"{steps} steps"))
         writer.close()
-    else:
-        writer.flush(force=True)
     return writer
 
 

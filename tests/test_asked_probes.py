@@ -29,7 +29,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "birth": {"length": 40},
     "interventions": {"length": 30},
     "attribution": {"length": 12},
-    "exposure": {"length": 20, "prefixes": 8},
+    "exposure": {"length": 10, "prefixes": 4},
     "recovery": {"length": 20, "prefixes": 8},
     "decoding": {"length": 60, "temperatures": (0.5, 1.0)},
     "ngram": {"orders": (1, 2, 3), "length": 40},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -57,25 +58,41 @@ def loaded(code: str) -> frozenset[str]:
     return frozenset(json.loads(python(LOADED.format(root=str(ROOT), code=code)).splitlines()[-1]))
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
-def test_help_loads_nothing_heavy(words: list[str]) -> None:
-    assert not loaded(f"import rnnscope.cli; sys.exit(rnnscope.cli.main({words!r}))") & HEAVY
+def check_light(pieces: Mapping[str, str]) -> None:
+    """Check that none of these pieces of code, here by their names, loads anything heavy: all at once, as it is so."""
+    if loaded("\n".join(pieces.values())) & HEAVY:
+        pytest.fail(f"heavy: {[name for name, code in pieces.items() if loaded(code) & HEAVY]}")
 
 
-def test_the_list_of_probes_loads_nothing_heavy() -> None:
-    assert not loaded('import rnnscope.cli; sys.exit(rnnscope.cli.main(["probe", "--list"]))') & HEAVY
+SAY = """
+import rnnscope.cli
+try:
+    code = rnnscope.cli.main({words!r})
+except SystemExit as end:
+    code = end.code
+assert not code, code
+"""
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        "config", "registry", "errors", "corpus", "ngrams", "concepts.table", "concepts.search", "saved", "check",
-        "recording.reader", "recording.writer", "recording.state", "recording.series", "recording.runs",
-        "recording.mailbox",
-    ],
+def test_help_and_lists_load_nothing_heavy() -> None:
+    lines = [["--help"], ["--version"], ["probe", "--list"], *([name, "--help"] for name in COMMANDS)]
+    check_light({" ".join(words): SAY.format(words=words) for words in lines})
+
+
+ROOMS = (
+    "config", "registry", "errors", "corpus", "ngrams", "concepts.table", "concepts.search", "saved", "check",
+    "recording.reader", "recording.writer", "recording.state", "recording.series", "recording.runs",
+    "recording.mailbox",
 )  # fmt: skip
-def test_what_is_below_both_knows_neither_torch_nor_the_screen(room: str) -> None:
-    assert not loaded(f"import rnnscope.{room}") & HEAVY
+
+
+def test_what_is_below_both_knows_neither_torch_nor_the_screen() -> None:
+    check_light({room: f"import rnnscope.{room}" for room in ROOMS})
+
+
+def test_what_is_heavy_is_named() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"heavy: \['screen'\]"):
+        check_light({"room": "import rnnscope.config", "screen": "import rich"})
 
 
 def test_charts_know_plain_data_only() -> None:
@@ -126,23 +143,17 @@ def test_the_worker_knows_no_screen() -> None:
     }
 
 
-def test_verify_needs_torch_numpy_and_safetensors_alone() -> None:
+def test_verify_and_bench_need_torch_numpy_and_safetensors_alone() -> None:
     code = """
+import dataclasses, torch
 from rnnscope import registry
 for name in set(registry.CELLS) - {"tanh"}:  # one cell is enough to see what is imported late
     del registry.CELLS[name]
 from rnnscope.verify import main
-sys.exit(main(["--json"]))
+assert not main(["--json"])
+from rnnscope.bench import SETTINGS, measure
+small = dataclasses.replace(SETTINGS[0].model, cell="tanh", hidden=16)
+measure(dataclasses.replace(SETTINGS[0], model=small), 0.01, torch.device("cpu"))
 """
     report = json.loads(python(WITHOUT.format(root=str(ROOT), code=code, absent=ABSENT)))
     assert {case["cell"] for case in report["cases"]} == {"tanh"}
-
-
-def test_bench_needs_torch_numpy_and_safetensors_alone() -> None:
-    code = """
-import dataclasses, torch
-from rnnscope.bench import SETTINGS, measure
-small = dataclasses.replace(SETTINGS[0].model, hidden=16)
-measure(dataclasses.replace(SETTINGS[0], model=small), 0.01, torch.device("cpu"))
-"""
-    python(WITHOUT.format(root=str(ROOT), code=code, absent=ABSENT))

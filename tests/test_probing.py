@@ -38,19 +38,40 @@ def run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
         return make_run(tmp_path_factory.mktemp("probed") / "run")
 
 
+def quick(name: str) -> list[str]:
+    """Return options with which a probe does not take long."""
+    return ["--steps", "60", "--burn-in", "10"] if name == "lyapunov" else []
+
+
+@pytest.fixture
+def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all forms of output tell of one measurement."""
+    found: dict[tuple[Path, str], Probed] = {}
+
+    def remember(run: Path, asked: Probe, progress: object = None) -> Probed:
+        key = run, asked.name
+        if key not in found:
+            found[key] = take(run, asked)
+        return found[key]
+
+    take = probing.take
+    monkeypatch.setattr(probing, "take", remember)
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.usefixtures("measured_once")
 def test_every_probe_on_every_cell(cell: str, layers: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through the registry and the command line: all fields of the event come, and the run is left as it was."""
     folder = make_run(tmp_path / "run", cell, layers)
     before = state_of(folder)
     for name in NAMES:
-        found = asked_json(capsys, str(folder), name)
+        found = asked_json(capsys, str(folder), name, *quick(name))
         assert found.pop("probe") == name
         assert found.pop("step") == STEPS
         fields = {"steps", "reach"} if name == "waterfall" else {f.name for f in dataclasses.fields(EVENTS[name])}
         assert set(found) == fields
-        assert main(["probe", str(folder), name]) == 0
+        assert main(["probe", str(folder), name, *quick(name)]) == 0
         table = capsys.readouterr().out
         assert table.startswith(name)
         assert max(map(len, table.splitlines())) < 150
@@ -59,11 +80,12 @@ def test_every_probe_on_every_cell(cell: str, layers: int, tmp_path: Path, capsy
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.usefixtures("measured_once")
 def test_a_diverged_network(cell: str, value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_run(tmp_path / "run", cell, 2, spoil=value)
     for name in NAMES:
-        asked_json(capsys, str(folder), name)
-        assert main(["probe", str(folder), name]) == 0
+        asked_json(capsys, str(folder), name, *quick(name))
+        assert main(["probe", str(folder), name, *quick(name)]) == 0
         assert capsys.readouterr().out.startswith(name)
 
 

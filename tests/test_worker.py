@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from rnnscope.training.loop import Trainer
 from rnnscope.training.step import train_step
 from rnnscope.worker import Session
 from tests.sessions import SMALL, Recorder, config, run
+
+MANY = {"checkpoint_every": 1}
 
 
 @pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru", "lnrnn"])
@@ -61,20 +64,63 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
+import torch._dynamo  # torch's optimisers do that, and it takes long
+from rnnscope import saved
 from rnnscope.worker import Session
 from tests.sessions import Recorder
-act = {{17: lambda: os.kill(os.getpid(), signal.SIGKILL)}}
-Session(Path({folder!r}), observer=Recorder(act)).run()
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def at_a_step():
+    Session(Path("killed"), observer=Recorder({{17: die}})).run()
+
+def while_thinning(left):
+    saved.KEPT = 4
+    unlink = Path.unlink
+    def deadly(path, missing_ok=False):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            die()
+        unlink(path, missing_ok)
+    Path.unlink = deadly
+    Session(Path("thinned-%d" % left)).run()
+
+for way in (at_a_step, lambda: while_thinning(0), lambda: while_thinning(21)):
+    child = os.fork()  # a process of its own, that need not import everything again
+    if not child:
+        try:
+            way()
+        finally:
+            os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_killed_run_continues_from_its_last_checkpoint_exactly(tmp_path: Path) -> None:
-    _, whole = run(tmp_path / "whole", SMALL)
-    folder = tmp_path / "killed"
-    Writer.create(folder, SMALL, {}).close()
-    code = KILLED.format(root=str(Path(__file__).parents[1]), folder=str(folder))
-    died = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
-    assert died.returncode == -signal.SIGKILL
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs whose workers were killed; copy them (`copy_of`), don't touch them."""
+    folder = tmp_path_factory.mktemp("killed")
+    Writer.create(folder / "killed", SMALL, {}).close()
+    for left in (0, 21):
+        Writer.create(folder / f"thinned-{left}", config(run=MANY), {}).close()
+    code = KILLED.format(root=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, stdout=subprocess.PIPE, text=True, timeout=120
+    )
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * 3
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    """Return what an uninterrupted run of SMALL tells."""
+    return run(tmp_path_factory.mktemp("whole") / "run", SMALL)[1]
+
+
+def test_a_killed_run_continues_from_its_last_checkpoint_exactly(tmp_path: Path, killed: Path, whole: Recorder) -> None:
+    folder = Path(shutil.copytree(killed / "killed", tmp_path / "killed"))
     code, after = run(folder, SMALL)
     assert code == EXIT_OK
     assert after.rows[0].step == 15  # a checkpoint is written every 7 steps
@@ -229,17 +275,16 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.Mo
 
 # -- checkpoints along the run -------------------------------------------------------------------------------------
 
-MANY = {"checkpoint_every": 1}
 
-
-def test_kept_checkpoints_stay_few_and_the_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_checkpoints_stay_few_and_the_run_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Recorder
+) -> None:
     monkeypatch.setattr(saved, "KEPT", 4)
     folder = tmp_path / "thinned"
 
     def ask() -> None:
         Sender(folder).send(c.Save())
 
-    _, whole = run(tmp_path / "whole", SMALL)
     _, before = run(folder, config(run=MANY, training={"steps": 17}), {9: ask})
     assert saved.weights_steps(folder) == [0, 8, 9, 16, 17]  # 9: asked for; 16 and 17: the newest
     assert saved.saved_steps(folder) == [9, 16, 17]
@@ -262,35 +307,11 @@ def test_events_of_checkpoints_that_are_gone_are_read_as_ever(tmp_path: Path, mo
     assert sum(not (folder / name).exists() for name in named) > 15
 
 
-KILLED_WHILE_THINNING = """
-import os, signal, sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from rnnscope import saved
-from rnnscope.worker import Session
-saved.KEPT = 4
-unlink, left = Path.unlink, {left}
-def deadly(path, missing_ok=False):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    unlink(path, missing_ok)
-Path.unlink = deadly
-Session(Path({folder!r})).run()
-"""
-
-
 @pytest.mark.parametrize("left", [0, 21])
 def test_a_worker_killed_while_it_removes_checkpoints_leaves_a_run_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: Path, whole: Recorder, left: int
 ) -> None:
-    _, whole = run(tmp_path / "whole", SMALL)
-    folder, settings = tmp_path / "killed", config(run=MANY)
-    Writer.create(folder, settings, {}).close()
-    code = KILLED_WHILE_THINNING.format(root=str(Path(__file__).parents[1]), left=left, folder=str(folder))
-    died = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
-    assert died.returncode == -signal.SIGKILL
+    folder, settings = Path(shutil.copytree(killed / f"thinned-{left}", tmp_path / "killed")), config(run=MANY)
     step = saved.saved_steps(folder)[-1]
     assert 2 <= step < 24
     (folder / ".step-3.state.safetensors.1234.tmp").write_bytes(b"half")

@@ -26,12 +26,24 @@ from tests.e2e.refusals import check_line
 PATIENCE = 60.0
 MANY = ["--steps", "1000000"]
 
+# Several programs for one import of all they need: each is a process of its own, with its own stdout and stderr.
 # The limit is set by the program itself, so that it holds from its first byte on.
-LIMITED = """
-import resource, sys
+SEVERAL = """
+import json, os, resource, sys
+import rnnscope.worker, torch._dynamo
 from rnnscope.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-raise SystemExit(main(sys.argv[2:]))
+limit, programs = json.loads(sys.argv[1])
+children = {}
+for name, words in programs.items():
+    children[name] = os.fork()
+    if not children[name]:
+        for number, kind in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{name}.{kind}", os.O_WRONLY | os.O_CREAT), number)
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        raise SystemExit(main(words))
+print(json.dumps(children), flush=True)
+print(json.dumps({name: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for name, pid in children.items()}))
 """
 
 # Memory that is there when the options are looked at and gone when it is needed.
@@ -85,6 +97,16 @@ def start(here: Path) -> Iterator[Start]:
                 stream.close()
 
 
+def start_several(start: Start, programs: dict[str, list[str]], limit: int = 0) -> subprocess.Popen[str]:
+    """Start command lines by their names, none of which may write files larger than `limit` bytes, if there is one."""
+    return start(program=("-c", SEVERAL, json.dumps([limit, programs])))
+
+
+def told(name: str) -> tuple[str, str]:
+    """Return what one of `start_several` wrote to stdout and stderr."""
+    return Path(f"{name}.out").read_text(), Path(f"{name}.err").read_text()
+
+
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for its end; return exit status, stdout and stderr."""
     out, err = process.communicate(timeout=PATIENCE)
@@ -113,13 +135,13 @@ def check_goes_on(run: Path, last: int) -> None:
 
 def test_files_that_outgrow_the_disk(here: Path, start: Start) -> None:
     """No file may grow beyond 250 kB: one run's recording does after some steps, the other's first weights at once."""
-    program = ("-c", LIMITED, "250000")
-    recording = start("train", "play", *SMALL, *MANY, "--run", "recording", program=program)
-    weights = start("train", "play", *SMALL, "--hidden", "128", "--steps", "5", "--run", "weights", program=program)
+    recording = ["train", "play", *SMALL, *MANY, "--run", "recording"]
+    weights = ["train", "play", *SMALL, "--hidden", "128", "--steps", "5", "--run", "weights"]
+    code, out, err = finish(start_several(start, {"recording": recording, "weights": weights}, limit=250_000))
+    assert (code, err) == (0, "")
+    assert json.loads(out.splitlines()[-1]) == {"recording": 1, "weights": 1}
 
-    code, _, err = finish(weights)
-    assert code == 1
-    message = check_line(err)
+    message = check_line(told("weights")[1])
     assert "step-0" in message
     assert "space" in message
     assert run_info(here / "weights").state == "failed"
@@ -127,9 +149,7 @@ def test_files_that_outgrow_the_disk(here: Path, start: Start) -> None:
     assert not [path for path in (here / "weights").iterdir() if ".tmp" in path.name]  # nothing half-written is left
     assert main(["train", "--resume", "weights", "--steps", "2"]) == 0
 
-    code, _, err = finish(recording)
-    assert code == 1
-    message = check_line(err)
+    message = check_line(told("recording")[1])
     assert "run.db" in message
     assert "Free some space, then --resume" in message
     check_goes_on(here / "recording", check_whole(here / "recording", at_least=20))
@@ -208,13 +228,18 @@ def test_out_of_memory(here: Path) -> None:
 
 def test_signals_write_a_checkpoint_first(here: Path, start: Start) -> None:
     ways = {"interrupted": (signal.SIGINT, 130), "terminated": (signal.SIGTERM, 143)}
-    processes = {name: start("train", "play", *SMALL, *MANY, "--run", name) for name in ways}
-    for name, (number, code) in ways.items():
+    process = start_several(start, {name: ["train", "play", *SMALL, *MANY, "--run", name] for name in ways})
+    assert process.stdout is not None
+    pids = json.loads(process.stdout.readline())
+    for name, (number, _) in ways.items():
+        until(lambda name=name: len(steps(here / name)) > 5, process)  # type: ignore[misc]
+        os.kill(pids[name], number)
+    code, codes, err = finish(process)
+    assert (code, err) == (0, "")
+    assert json.loads(codes) == {name: code for name, (_, code) in ways.items()}
+    for name in ways:
         run = here / name
-        until(lambda run=run: len(steps(run)) > 5, processes[name])  # type: ignore[misc]
-        processes[name].send_signal(number)
-        found, out, err = finish(processes[name])
-        assert found == code
+        out, err = told(name)
         assert f"--resume {name}" in out
         assert err == ""
         last = check_whole(run, at_least=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 
 import numpy as np
@@ -105,8 +106,11 @@ def test_what_is_booked_leaves_the_rest_of_the_budget(costs: list[float], step_s
     booked = share * 64 * step_seconds
     taken = simulate(schedule, dict(zip(names, costs, strict=True)), step_seconds, 150.0, booked=booked)
     late = [one for one in taken if one[1] > WINDOW]
-    for start in (begin for _, begin, _ in late):
-        inside = [min(end, start + WINDOW) - begin for _, begin, end in late if start <= begin < start + WINDOW]
+    begins = [begin for _, begin, _ in late]
+    assert begins == sorted(begins)
+    for start in begins:
+        first, last = (bisect_left(begins, at) for at in (start, start + WINDOW))
+        inside = [min(end, start + WINDOW) - begin for _, begin, end in late[first:last]]
         assert sum(inside) <= ROOM + 1e-9
     if booked:
         at = taken[-1][2]

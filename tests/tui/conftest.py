@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.css.stylesheet import Stylesheet
 
 from rnnscope.recording.writer import Writer
 from tests.fakes import make_fake_run
+
+
+@pytest.fixture(autouse=True, scope="session")
+def sheets_parsed_once() -> Iterator[None]:
+    """Share what Textual has parsed of its style sheets: it parses all of them some six times for each app."""
+    parsed: dict[Any, Any] = {}
+    parse = Stylesheet._parse_rules
+
+    def remember(sheet: Stylesheet, css: str, *where: Any, **how: Any) -> Any:
+        key = css, where, tuple(sorted(how.items())), tuple(sorted(sheet._variables.items()))
+        if key not in parsed:
+            parsed[key] = parse(sheet, css, *where, **how)
+        return parsed[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", remember)
+        yield
 
 
 @pytest.fixture

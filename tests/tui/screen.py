@@ -62,5 +62,9 @@ def panel(pilot: Pilot[int], name: str) -> Panel:
 
 def panel_text(pilot: Pilot[int], name: str) -> str:
     """Return the characters that a panel draws, frame included."""
-    widget = panel(pilot, name)
+    return text_of(panel(pilot, name))
+
+
+def text_of(widget: Panel) -> str:
+    """Return the characters that a panel of any screen draws, frame included."""
     return "\n".join(widget.render_line(y).text for y in range(widget.size.height))

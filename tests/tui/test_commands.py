@@ -60,16 +60,16 @@ async def test_pressing_twice_pauses_and_resumes(training: Writer) -> None:
     training.close()
 
 
-@pytest.mark.parametrize(("key", "what"), [("space", "pause"), ("full_stop", "one step"), ("c", "clipping off")])
-async def test_a_key_that_cannot_work_says_why(finished: Path, key: str, what: str) -> None:
+async def test_a_key_that_cannot_work_says_why(finished: Path) -> None:
     async with opened(finished) as pilot:
-        await pilot.press(key)
-        why = f"{what}: the run is finished, nobody is there to do that"
-        await until(pilot, lambda: why in drawn(pilot))
-        assert "→" not in drawn(pilot).split("\n")[0]
-        said = [line.text.strip() for line in map(live(pilot).notice.render_line, range(2))]
-        assert said[0] == why
-        assert said[1].startswith("to train on: rnnscope train --resume")
+        for key, what in (("space", "pause"), ("full_stop", "one step"), ("c", "clipping off")):
+            await pilot.press(key)
+            why = f"{what}: the run is finished, nobody is there to do that"
+            await until(pilot, lambda why=why: why in drawn(pilot))
+            assert "→" not in drawn(pilot).split("\n")[0]
+            said = [line.text.strip() for line in map(live(pilot).notice.render_line, range(2))]
+            assert said[0] == why
+            assert said[1].startswith("to train on: rnnscope train --resume")
 
 
 async def test_and_says_it_for_a_while_only(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,11 +81,11 @@ async def test_and_says_it_for_a_while_only(finished: Path, monkeypatch: pytest.
         assert not live(pilot).notice.display
 
 
-@pytest.mark.parametrize(("key", "why"), [("<", "i zooms in"), ("o", "every step"), ("0", "every step")])
-async def test_so_do_the_keys_of_the_view(finished: Path, key: str, why: str) -> None:
+async def test_so_do_the_keys_of_the_view(finished: Path) -> None:
     async with opened(finished) as pilot:
-        await pilot.press(key)
-        await until(pilot, lambda: why in drawn(pilot))
+        for key, why in (("o", "every step"), ("<", "i zooms in"), ("0", "every step")):
+            await pilot.press(key)
+            await until(pilot, lambda why=why: why in drawn(pilot))
 
 
 async def test_the_last_line_offers_what_does_something(training: Writer) -> None:

@@ -21,17 +21,17 @@ async def test_a_finished_run_is_left_at_once(finished: Path) -> None:
         assert pilot.app.return_value == 0
 
 
-@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
-async def test_every_way_of_leaving_asks_while_training(training: Writer, key: str) -> None:
+async def test_every_way_of_leaving_asks_while_training(training: Writer) -> None:
     async with opened(training.folder) as pilot:
-        await pilot.press(key)
-        await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
-        text = drawn(pilot)
-        assert "This run is still training" in text
-        assert "rnnscope watch" in text
-        await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(pilot.app.screen, QuitScreen))
-        assert pilot.app.is_running
+        for key in ("q", "ctrl+q", "ctrl+c"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitScreen))
+            text = drawn(pilot)
+            assert "This run is still training" in text
+            assert "rnnscope watch" in text
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, QuitScreen))
+            assert pilot.app.is_running
     training.close()
 
 

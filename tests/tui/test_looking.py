@@ -11,21 +11,20 @@ from tests.fakes import add_fake_steps
 from tests.tui.screen import drawn, live, opened, panel, panel_text, until
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "shown"),
-    [("l", "loss", "loss"), ("g", "gradient", "gradient"), ("a", "activations", "activ"), ("s", "sampling", "teacher")],
-)
-async def test_each_panel_fills_the_screen_with_one_key(finished: Path, key: str, name: str, shown: str) -> None:
+async def test_each_panel_fills_the_screen_with_one_key(finished: Path) -> None:
+    panels = (("l", "loss", "loss"), ("g", "gradient", "gradient"), ("a", "activations", "activ"),
+              ("s", "sampling", "teacher"))  # fmt: skip
     async with opened(finished) as pilot:
-        await pilot.press(key)
-        await until(pilot, lambda: panel(pilot, name).size.width == 120)
-        assert panel(pilot, name).size.height == 37
-        assert shown in drawn(pilot)
-        assert sum(title in drawn(pilot) for title in ("┏━ loss", "┏━ gradient", "┏━ activ", "┏━ teacher")) == 1
-        await pilot.press("escape")
-        await until(pilot, lambda: panel(pilot, name).size.width == 60)
-        await pilot.press(key, key)
-        await until(pilot, lambda: panel(pilot, name).size.width == 60)
+        for key, name, shown in panels:
+            await pilot.press(key)
+            await until(pilot, lambda name=name: panel(pilot, name).size.width == 120)
+            assert panel(pilot, name).size.height == 37
+            assert shown in drawn(pilot)
+            assert sum(title in drawn(pilot) for title in ("┏━ loss", "┏━ gradient", "┏━ activ", "┏━ teacher")) == 1
+            await pilot.press("escape")
+            await until(pilot, lambda name=name: panel(pilot, name).size.width == 60)
+            await pilot.press(key, key)
+            await until(pilot, lambda name=name: panel(pilot, name).size.width == 60)
 
 
 async def test_tab_moves_the_focus_and_f_enlarges_it(finished: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from rnnscope.tui.screens.table import SCREENS
 from tests.fakes import make_fake_run
 from tests.tui.screen import drawn, opened, panel, until
-
-FOLDER = Path(__file__).parent / "snapshots"
+from tests.tui.snapshots import check
 
 
 @pytest.mark.parametrize(
@@ -21,8 +19,4 @@ async def test_a_finished_run(tmp_path: Path, name: str, size: tuple[int, int], 
     make_fake_run(tmp_path / "run", steps=300)
     async with opened(tmp_path / "run", size, mono=mono, screens=SCREENS[:1]) as pilot:
         await until(pilot, lambda: all(panel(pilot, p).paints for p in ("loss", "gradient", "activations", "sampling")))
-        text = "\n".join(line.rstrip() for line in drawn(pilot).split("\n")) + "\n"
-    saved = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        saved.write_text(text, encoding="utf-8")
-    assert text == saved.read_text(encoding="utf-8")
+        check(__file__, name, drawn(pilot))

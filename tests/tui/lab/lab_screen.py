@@ -13,15 +13,15 @@ import numpy as np
 from textual.pilot import Pilot
 
 from rnnscope.recording.commands import Command
-from rnnscope.recording.events import FINISHED, Gradients, Intervention, Status
+from rnnscope.recording.events import Gradients, Intervention
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.app import ScopeApp
 from rnnscope.tui.screens.gradients import GradientsScreen
 from rnnscope.tui.screens.table import SCREENS
 from rnnscope.tui.widgets.panel import Panel
-from tests.fakes import TEXT, fake_config, fake_gradients, make_fake_run
+from tests.fakes import TEXT, fake_config, fake_gradients, left, make_fake_run
 from tests.lab_fakes import fake_incident
-from tests.tui.screen import opened, until
+from tests.tui.screen import opened, text_of, until
 
 STEPS = 300
 
@@ -43,11 +43,7 @@ def lab_run(folder: Path, *, live: bool = False, cell: str = "lstm", incident: b
     writer.event(STEPS, with_parts(fake_gradients(config, np.random.default_rng(1))))
     if incident:
         writer.event(STEPS, fake_incident(config, TEXT))
-    writer.flush(force=True)
-    if not live:
-        writer.event(STEPS, Status(FINISHED, f"{STEPS} steps"))
-        writer.close()
-    return writer
+    return left(writer, STEPS, live)
 
 
 def done(writer: Writer, step: int, command: Command) -> None:
@@ -83,5 +79,4 @@ def pane(pilot: Pilot[int], name: str) -> Panel:
 
 def pane_text(pilot: Pilot[int], name: str) -> str:
     """Return the characters that a panel draws, frame included."""
-    widget = pane(pilot, name)
-    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+    return text_of(pane(pilot, name))

@@ -12,14 +12,13 @@ import numpy as np
 from textual.pilot import Pilot
 
 from rnnscope.recording.commands import Measure
-from rnnscope.recording.events import FINISHED, Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.app import ScopeApp
 from rnnscope.tui.screens.neurons import NeuronsScreen
 from rnnscope.tui.widgets.panel import Panel
-from tests.fakes import fake_config, make_fake_run
+from tests.fakes import fake_config, left, make_fake_run
 from tests.neuron_fakes import QUOTED, neuron_events
-from tests.tui.screen import opened, until
+from tests.tui.screen import opened, text_of, until
 
 STEPS = 300
 
@@ -32,11 +31,7 @@ def neuron_run(
     if measured:
         for event in neuron_events(fake_config(cell=cell), text, np.random.default_rng(1)):
             writer.event(STEPS, event)
-    writer.flush(force=True)
-    if not live:
-        writer.event(STEPS, Status(FINISHED, f"{STEPS} steps"))
-        writer.close()
-    return writer
+    return left(writer, STEPS, live)
 
 
 @asynccontextmanager
@@ -64,8 +59,7 @@ def pane(pilot: Pilot[int], name: str) -> Panel:
 
 def pane_text(pilot: Pilot[int], name: str) -> str:
     """Return the characters that a panel draws, frame included."""
-    widget = pane(pilot, name)
-    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+    return text_of(pane(pilot, name))
 
 
 async def asked(pilot: Pilot[int], writer: Writer, count: int = 1) -> list[tuple[str, dict[str, Any]]]:

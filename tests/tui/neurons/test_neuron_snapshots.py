@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.tui.neurons.neuron_screen import lab_opened, neuron_run, pane
 from tests.tui.screen import drawn, until
-
-FOLDER = Path(__file__).parent / "snapshots"
-
-
-def check(name: str, text: str) -> None:
-    text = "\n".join(line.rstrip() for line in text.split("\n")) + "\n"
-    saved = FOLDER / f"{name}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        FOLDER.mkdir(exist_ok=True)
-        saved.write_text(text, encoding="utf-8")
-    assert text == saved.read_text(encoding="utf-8")
+from tests.tui.snapshots import check
 
 
 @pytest.mark.parametrize(("name", "mono"), [("together", False), ("mono", True)])
 async def test_four_panels(tmp_path: Path, name: str, mono: bool) -> None:
     neuron_run(tmp_path / "run")
     async with lab_opened(tmp_path / "run", mono=mono) as pilot:
-        check(name, drawn(pilot))
+        check(__file__, name, drawn(pilot))
 
 
 async def test_a_run_that_was_asked_nothing(tmp_path: Path) -> None:
     writer = neuron_run(tmp_path / "run", live=True, measured=False)
     async with lab_opened(tmp_path / "run", mono=True) as pilot:
-        check("bare", drawn(pilot))
+        check(__file__, "bare", drawn(pilot))
     writer.close()
 
 
@@ -45,4 +34,4 @@ async def test_each_panel_on_a_small_terminal(tmp_path: Path) -> None:
         ):  # fmt: skip
             await pilot.press(*keys)
             await until(pilot, lambda name=name: pane(pilot, name).region.width == 80)
-            check(name, drawn(pilot))
+            check(__file__, name, drawn(pilot))

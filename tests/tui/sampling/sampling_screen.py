@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from textual.pilot import Pilot
 
-from rnnscope.recording.events import FINISHED, Status
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.app import ScopeApp
 from rnnscope.tui.screens.sampling import SamplingScreen
 from rnnscope.tui.screens.table import Entry
 from rnnscope.tui.widgets.panel import Panel
-from tests.fakes import TEXT, make_fake_run
+from tests.fakes import TEXT, left, make_fake_run
 from tests.reading_fakes import reading_events
-from tests.tui.screen import opened, until
+from tests.tui.screen import opened, text_of, until
 
 STEPS = 300
 ALONE = (Entry("4", "live", SamplingScreen),)
@@ -31,11 +30,7 @@ def sampling_run(folder: Path, *, live: bool = False, measured: bool = True, tex
     if measured:
         for event in reading_events(text, np.random.default_rng(1)):
             writer.event(STEPS, event)
-    writer.flush(force=True)
-    if not live:
-        writer.event(STEPS, Status(FINISHED, f"{STEPS} steps"))
-        writer.close()
-    return writer
+    return left(writer, STEPS, live)
 
 
 @asynccontextmanager
@@ -62,5 +57,4 @@ def pane(pilot: Pilot[int], name: str) -> Panel:
 
 def pane_text(pilot: Pilot[int], name: str) -> str:
     """Return the characters that a panel draws, frame included."""
-    widget = pane(pilot, name)
-    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
+    return text_of(pane(pilot, name))
