@@ -25,6 +25,12 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def no_politeness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker or an inspector that is tried in this process must not leave all later tests behind other programs."""
+    monkeypatch.setattr(os, "nice", lambda increment: 0)
+
+
+@pytest.fixture(autouse=True)
 def subnormal_numbers() -> Iterator[None]:
     """Undo what training sets for the whole process: others' numbers need the smallest ones (hypothesis refuses)."""
     yield
