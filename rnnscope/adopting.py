@@ -107,7 +107,7 @@ def read_vocabulary(path: Path, symbols: int) -> tuple[Vocabulary, int]:
     An id that stands for several characters (<pad>), or for none, gets a private one; their number is returned too.
 
     Raises:
-        UserError: no such file, not such JSON, more characters than ids, or one character twice.
+        UserError: no such file, not such JSON, more characters than ids, fewer than half as many, or one twice.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -124,10 +124,11 @@ def read_vocabulary(path: Path, symbols: int) -> tuple[Vocabulary, int]:
         raise UserError(f"--vocab {path} names a character twice")
     if not single:
         raise UserError(f"--vocab {path} names no single character; rnnscope looks at character-level models")
-    private = (chr(code) for code in range(PRIVATE[0], PRIVATE[1] + 1) if chr(code) not in set(single.values()))
-    if symbols - len(single) > PRIVATE[1] - PRIVATE[0]:
+    others = symbols - len(single)
+    if others > min(len(single), PRIVATE[1] - PRIVATE[0]):
         raise UserError(f"--vocab {path} names {len(single)} characters, and the model has {symbols:,}")
-    return Vocabulary(tuple(single.get(index) or next(private) for index in range(symbols))), symbols - len(single)
+    private = (chr(code) for code in range(PRIVATE[0], PRIVATE[1] + 1) if chr(code) not in set(single.values()))
+    return Vocabulary(tuple(single.get(index) or next(private) for index in range(symbols))), others
 
 
 def _by_id(found: Any, path: Path) -> dict[int, str]:

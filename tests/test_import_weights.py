@@ -215,6 +215,7 @@ def test_symbols_that_are_no_character(here: Path) -> None:
     [
         ('"abcd"', "has 4 characters (id 3), and the model 3"), ('{"a": 0, "b": 7}', "(id 7), and the model 3"),
         ('{"a": 0, "b": 0}', "must be a list"), ('["a", "a"]', "a character twice"), ("{}", "must be a list"),
+        ('["a"]', "names 1 characters, and the model has 3"),
         ("[1, 2]", "must be a list"), ("3", "must be a list"), ("{", "is not JSON"), ('["<a>"]', "no single character"),
         ('{"a": true}', "must be a list"), ('{"' + 5000 * "9" + '": "a"}', "must be a list"),
     ],

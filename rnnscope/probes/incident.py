@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rnnscope.model import CharRNN, State
 from rnnscope.probes.gradients import hidden_gradients
-from rnnscope.recording.lab_events import Incident
+from rnnscope.recording.lab_events import Incident, tensor_words
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,9 @@ def explain(place: Place, logs: NDArray[np.floating], steps: int) -> str:
         where += f" at time step {place.t + 1} of {steps}"
     if place.quantity == "loss" and place.phase == "update":
         row = "" if place.row is None else f" (sequence {place.row + 1} of the batch)"
-        text = f"all is finite; the gradient is largest{where}{row}, and of all tensors in {place.parameter}"
+        text = (
+            f"all is finite; the gradient is largest{where}{row}, and of all tensors in {tensor_words(place.parameter)}"
+        )
     else:
         text = f"{place.quantity} is {place.value:g}{where}: the first in causal order"
     growth = _growth(logs)

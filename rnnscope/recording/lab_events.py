@@ -5,6 +5,7 @@ Everywhere L is in nats, per sample (not averaged over the batch), before clippi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -138,6 +139,12 @@ class Parameters:
     weight_histogram: Ints
     gradient_histogram: Ints
     seconds: float
+
+
+def tensor_words(name: str) -> str:
+    """Return a parameter's name with its layer as people count, as in "layers.1.weight_hh_l0 (of layer 2)"."""
+    layer = re.match(r"layers\.(\d+)\.", name)
+    return f"{name} (of layer {int(layer[1]) + 1})" if layer else name
 
 
 @dataclass(frozen=True)

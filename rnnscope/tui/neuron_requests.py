@@ -125,13 +125,13 @@ def _measure(probe: str, request: Request) -> Measure:
     return measure(probe, Request(**{name: getattr(request, name) for name in TAKES[probe]}))
 
 
-def concept_given(text: str) -> str | None:
-    """Return "NAME=REGEX" as typed, trimmed; None where there is no name, or no expression that `re` takes."""
+def concept_given(text: str) -> tuple[str, str]:
+    """Return "NAME=REGEX" as typed, trimmed, and why `re` does not take the expression; both "" where a part lacks."""
     name, equals, expression = text.partition("=")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of what the syntax may mean one day: it would be printed
             re.compile(expression)
-    except (re.error, OverflowError, RecursionError):
-        return None
-    return f"{name.strip()}={expression}" if name.strip() and equals and expression else None
+    except (re.error, OverflowError, RecursionError) as problem:
+        return "", f"{expression} is no regular expression: {problem}"
+    return f"{name.strip()}={expression}" if name.strip() and equals and expression else "", ""

@@ -100,6 +100,11 @@ def _within(index: int, count: int) -> int:
     return min(max(index, 0), max(count - 1, 0))
 
 
+def _checkpoint(index: int, count: int) -> int:
+    """Return a checkpoint that there is, the newest for -1; before any is known, -1: the newest that there will be."""
+    return _within(count - 1 if index < 0 else index, count) if count else -1
+
+
 def settle(view: NeuronView, extent: Extent) -> NeuronView:
     """Return `view` with everything chosen existing; on another text mark and span, and mostly the cursor, go."""
     reading = extent.reading
@@ -115,7 +120,7 @@ def settle(view: NeuronView, extent: Extent) -> NeuronView:
         row=_within(view.row, extent.rows),
         snippet=_within(view.snippet, extent.snippets),
         colour=view.colour % max(extent.colours, 1),
-        checkpoint=_within(extent.checkpoints - 1 if view.checkpoint < 0 else view.checkpoint, extent.checkpoints),
+        checkpoint=_checkpoint(view.checkpoint, extent.checkpoints),
         load=_within(view.load, extent.loads),
         target=view.target if view.target < extent.tops or view.target == TOP else 0,
     )

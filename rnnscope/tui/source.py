@@ -34,7 +34,7 @@ from rnnscope.tui.inspection import LOOKING, Inspection, Weights
 from rnnscope.tui.lab_history import HistoryReader
 from rnnscope.tui.logs import tail
 from rnnscope.tui.recent import CLIP_STEPS, clip_rate, latest, no_recent, rates
-from rnnscope.tui.rivals import rivals
+from rnnscope.tui.rivals import Rivals, rivals
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 WAY_BACK = "2 and B: what broke first, and how to go back"
@@ -76,6 +76,7 @@ class Source:
         self._marked: object = None  # the interventions that the marks were made of
         self._newest: StepRow | None = None
         self._loss: LossData | None = None
+        self._rivalled: tuple[LossData, LossData] | None = None  # as recorded, and with an inspector's rivals
         self._loss_made_of: tuple[object, ...] = ()
         self._sent: list[Sent] = []
         self._starting: subprocess.Popen[bytes] | None = None  # a worker that has not taken the run's lock yet
@@ -116,13 +117,23 @@ class Source:
         controls, asked = snapshot.controls, inspection.temperature()
         if asked is not None and (state.settings is None or asked[1] > state.settings.time):
             controls = replace(controls, temperature=asked[0])
+        state = inspection.over(state, snapshot.live)
         return replace(
             snapshot,
-            state=inspection.over(state, snapshot.live),
+            state=state,
+            loss=self._beside_rivals(snapshot.loss, rivals(state)),
             notice=inspection.notice or snapshot.notice,
             controls=controls,
             inspected=inspection.working or inspection.starting,
         )
+
+    def _beside_rivals(self, loss: LossData | None, known: Rivals) -> LossData | None:
+        """Return the loss chart's data with the rivals that an inspector measured; the same object if no news."""
+        if loss is None or loss.rivals == known:
+            return loss
+        if self._rivalled is None or self._rivalled[0] is not loss or self._rivalled[1].rivals != known:
+            self._rivalled = loss, replace(loss, rivals=known)
+        return self._rivalled[1]
 
     def _inspects(self, command: Command) -> bool:
         """Whether a command is the inspector's: it only looks, at one checkpoint, or at a run that nobody trains."""

@@ -25,6 +25,7 @@ from rnnscope.tui.snapshot import Answered, Snapshot
 from rnnscope.tui.source import Source
 from tests.fakes import TEXT, fake_comparison, fake_config, fake_sample
 from tests.lab_fakes import lab_events
+from tests.reading_fakes import fake_ngram
 
 np = pytest.importorskip("numpy")
 MEASURE = measure("saturation", chars=500)
@@ -174,6 +175,20 @@ def test_the_newest_of_each_kind_is_shown(finished: Path, fake: FakeInspector) -
     assert (after.controls.temperature, after.controls.clip, after.controls.lr_scale) == (0.3, 5.0, 1.0)
     assert after.state.gradients is before.state.gradients
     assert after.word == "finished"
+
+
+def test_rivals_measured_by_an_inspector_are_lines_in_the_loss_chart(finished: Path, fake: FakeInspector) -> None:
+    source = Source(finished)
+    before = source.poll().loss
+    assert before is not None
+    assert before.rivals == ()
+    fake.starts().event(300, fake_ngram(TEXT))
+    fake.is_ready()
+    loss = source.poll().loss
+    assert loss is not None
+    assert len(loss.rivals) > 2
+    assert loss.step is before.step
+    assert source.poll().loss is loss  # drawn once
 
 
 def test_an_earlier_session_is_shown_and_an_unfinished_measurement_is_not(finished: Path, fake: FakeInspector) -> None:

@@ -133,6 +133,11 @@ class GradientsScreen(LabScreen):
 
     # -- what keys do ----------------------------------------------------------------------------------------------
 
+    def action_enlarge(self, name: str) -> None:
+        """Fill the screen with a panel, or return from it. B asks for the black box, which may just have opened."""
+        if not (name == self.large == "blackbox" and (self._incident or -1) > 0):
+            super().action_enlarge(name)
+
     def action_view(self, key: str) -> None:
         """Change what is looked at (see lab_view.py)."""
         shown = self.session.shown

@@ -362,9 +362,9 @@ class NeuronsScreen(LabScreen):
         self._have_typed(question.title, question.placeholder, before, question.hint, taken)
 
     def _add_concept(self, line: str, why_not: str) -> None:
-        given = concept_given(line)
-        if given is None:
-            self.remark(why_not)
+        given, problem = concept_given(line)
+        if not given:
+            self.remark(problem or why_not)
             return
         name = given.split("=", 1)[0]
         others = tuple(one for one in self.view.own if one.split("=", 1)[0] != name)

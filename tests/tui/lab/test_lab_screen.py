@@ -194,6 +194,8 @@ async def test_an_incident_opens_the_black_box_with_ways_back(training: Writer) 
         ):  # fmt: skip
             assert expected in text
         assert "C rewind + clip" in drawn(pilot)
+        await pilot.press("B")  # as one is told to: it has opened already, and stays
+        assert lab(pilot).large == "blackbox"
         await pilot.press("C", "C", "E")  # the first is on its way: there is nothing to go back from after it
         assert "nothing has gone wrong" in drawn(pilot)
         await pilot.press("plus")

@@ -11,7 +11,7 @@ from rnnscope.charts.coloured_text import coloured_text, visible_lines
 from rnnscope.charts.series import Line, Series, VMark
 from rnnscope.charts.spans import Row, Span, Style
 from rnnscope.charts.text import printable
-from rnnscope.recording.lab_events import Incident
+from rnnscope.recording.lab_events import Incident, tensor_words
 from rnnscope.tui import ranges
 from rnnscope.tui.captions import caption, paragraph
 from rnnscope.tui.widgets.panel import Painted, Panel
@@ -48,7 +48,7 @@ def place(event: Incident) -> str:
     if event.t is not None:
         parts.append(f"time step {event.t + 1} of {len(event.text)}")
     if event.parameter:
-        parts.append(printable(event.parameter))
+        parts.append(printable(tensor_words(event.parameter)))
     parts.append(f"sequence {event.row + 1} of the batch")
     return " · ".join(parts)
 
