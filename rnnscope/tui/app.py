@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from rnnscope.tui.snapshot import Answered, Snapshot
     from rnnscope.tui.source import Source
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.25
 ENDED = (FINISHED, STOPPED, DIVERGED, FAILED)
 STOP_SECONDS = 10.0  # at most so long is a stopping run waited for
 
