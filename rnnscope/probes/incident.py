@@ -205,10 +205,7 @@ def explain(place: Place, logs: NDArray[np.floating], steps: int) -> str:
     if place.t is not None:
         where += f" at time step {place.t + 1} of {steps}"
     if place.quantity == "loss" and place.phase == "update":
-        row = "" if place.row is None else f" (sequence {place.row + 1} of the batch)"
-        text = (
-            f"all is finite; the gradient is largest{where}{row}, and of all tensors in {tensor_words(place.parameter)}"
-        )
+        text = f"all is finite; the gradient is largest{where}, and of all tensors in {tensor_words(place.parameter)}"
     else:
         text = f"{place.quantity} is {place.value:g}{where}: the first in causal order"
     growth = _growth(logs)

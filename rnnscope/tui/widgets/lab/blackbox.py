@@ -47,7 +47,7 @@ def place(event: Incident) -> str:
         parts.append(f"layer {event.layer + 1}")
     if event.t is not None:
         parts.append(f"time step {event.t + 1} of {len(event.text)}")
-    if event.parameter:
+    if event.parameter and event.parameter not in event.explanation:
         parts.append(printable(tensor_words(event.parameter)))
     parts.append(f"sequence {event.row + 1} of the batch")
     return " · ".join(parts)
