@@ -108,11 +108,11 @@ def test_one_of_its_units_knows_that_it_is_inside_quotes(shipped: Path) -> None:
 
 
 def test_without_that_unit_the_closing_quotes_go_wrong(shipped: Path) -> None:
-    """The demonstration of README: 20 texts go on inside a quotation, and the speech ends with quotes closed or not."""
+    """The demonstration of README: 12 texts go on inside a quotation, and the speech ends with quotes closed or not."""
     subject = examine(shipped)
     prompt = '\n\nALDA:\nThe king told me, "Thou hast'
     closed = {"control": 0, "changed": 0}
-    for seed in range(20):
+    for seed in range(12):
         request = Request(
             source="prompt", prompt=prompt, length=300, seed=seed, temperature=0.7, how="mean", units=(QUOTES,)
         )
@@ -120,8 +120,8 @@ def test_without_that_unit_the_closing_quotes_go_wrong(shipped: Path) -> None:
         for name in closed:
             speech = (prompt + getattr(event, name)).split("\n\n")[1]
             closed[name] += speech.count('"') % 2 == 0
-    assert closed["control"] >= 17
-    assert closed["changed"] <= 8
+    assert closed["control"] >= 10
+    assert closed["changed"] <= 4
 
 
 def test_demo_names_it_wherever_a_run_is_asked_for(
