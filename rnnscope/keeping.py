@@ -49,11 +49,11 @@ class Keeper:
         return names
 
     def rewound(self, trainer: Trainer, more: dict[str, Any]) -> str:
-        """Write a checkpoint of the step that was gone back to, and remove those of the other future.
+        """Write a checkpoint of the step that was gone back to, then remove those of the other future.
 
-        Weights that somebody asked for are put aside.
-        In this order a worker killed in between leaves a run that resumes, from one branch or the other. There is no
-        thinning before the later ones are gone: it would take this one's training state for an old one.
+        (Of those that somebody asked for the weights are put aside.) In this order a worker killed in between leaves a
+        run that resumes, from one branch or the other. There is no thinning before the later ones are gone: it would
+        take this one's training state for an old one.
         """
         name = trainer.save(self._folder, more)
         remove_after(self._folder, trainer.step, self.asked)

@@ -237,7 +237,7 @@ class CharRNN(nn.Module):
         x, after, hidden = ids, [], []
         for index, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
             if self.kernel == "fused":
-                x, layer_state = self._fused(layer, self.embed(x) if index == 0 else x, layer_state)
+                x, layer_state = self.run_layer(index, layer, x, layer_state)
             else:
                 run = self.run(index, x, layer_state)
                 x, layer_state = run.out, run.final

@@ -12,6 +12,7 @@ import pytest
 from rnnscope.config import Config
 from rnnscope.errors import UserError
 from rnnscope.recording import place, schema
+from rnnscope.recording.lock import live
 from rnnscope.recording.reader import Reader
 from rnnscope.recording.writer import Writer
 from tests import fakes
@@ -145,4 +146,6 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     writer = Writer.create(tmp_path / "run", Config())
     writer.close()
     writer.close()
-    Writer.open(tmp_path / "run").close()
+    assert not live(tmp_path / "run")
+    with Reader(tmp_path / "run") as reader:
+        assert reader.config == Config()
