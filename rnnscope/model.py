@@ -134,8 +134,17 @@ class CharRNN(nn.Module):
         mask = None
         if self.training and self.config.recurrent_dropout:
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
-        p = self._input_product(index, x)
-        return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
+        done = self._by_fused_layer(index, x.detach(), state) if mask is None else None
+        p = self._input_product(index, x, unread=done is not None)
+        recurrent = self.cell.recurrent(layer)
+        return scan(self.cell, p, state, recurrent, precision=self.precision, mask=mask, record=record, done=done)
+
+    @torch.no_grad()
+    def _by_fused_layer(self, index: int, x: Tensor, state: LayerState) -> Forward | None:
+        """Return what a layer's forward scan leaves, had from a fused layer where that is faster and tells all."""
+        if self.precision == "bf16" or (index == 0 and self.embedding is None):  # one-hot input is looked up instead
+            return None
+        return self.cell.by_fused_layer(self.embed(x) if index == 0 else x, state, self.layers[index])
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer by torch.nn's fused function."""
@@ -175,8 +184,8 @@ class CharRNN(nn.Module):
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return products.linear(x, weight, bias, self.precision)
 
-    def _input_product(self, index: int, x: Tensor) -> Tensor:
-        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own.
+    def _input_product(self, index: int, x: Tensor, *, unread: bool = False) -> Tensor:
+        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own; unread: see `products.linear`.
 
         In the first layer there are only V different inputs, so the product is taken once for each symbol of
         the vocabulary and looked up, unless the window has fewer characters than that.
@@ -184,14 +193,14 @@ class CharRNN(nn.Module):
         layer = self.layers[index]
         weight, bias = layer.get_parameter("weight_ih_l0"), self.cell.bias(layer)
         if index:
-            return self._linear(x, weight, bias)
+            return products.linear(x, weight, bias, self.precision, unread=unread)
         if self.embedding is None:
             table = weight.t() if bias is None else weight.t() + bias
         elif x.numel() < self.vocabulary_size:
-            return self._linear(self.embed(x), weight, bias)
+            return products.linear(self.embed(x), weight, bias, self.precision, unread=unread)
         else:
             table = self._linear(self.embedding.weight, weight, bias)
-        return products.lookup(table, x)
+        return products.lookup(table, x, unread=unread)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -222,6 +231,9 @@ class CharRNN(nn.Module):
         scan: not with the fused kernel, even if that is the model's: on CPUs it is slower where all of it is wanted.
         """
         layer = self.layers[index]
+        done = self._by_fused_layer(index, x, state)
+        if done is not None:
+            return done
         if self.kernel == "fused" and not scan:
             out, _ = self._fused(layer, self.embed(x) if index == 0 else x, state)
             return self.recompute(index, x, out, state)

@@ -113,6 +113,13 @@ class Cell(ABC):
     ) -> Forward:
         """Return what `forward` would have left, from the outputs (T, B, H) of a fused layer that hides the rest."""
 
+    def by_fused_layer(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
+        """Return what `forward` would leave for inputs x (T, B, I), by a fused layer of torch's, without autograd.
+
+        None where that is not faster, or where the layer hides what `backward` needs.
+        """
+        return None
+
     @abstractmethod
     def shown(self, run: Forward) -> dict[str, Tensor]:
         """Return states and gates (after their activation) by name, each (T, B, H)."""

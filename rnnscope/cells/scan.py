@@ -31,11 +31,13 @@ class _Scan(torch.autograd.Function):
     """p (T, B, G), mask, state, recurrent weights -> h_t (T, B, H) and what else the final state holds."""
 
     @staticmethod
-    def forward(ctx: Any, cell: Cell, product: Product, record: Record | None, *tensors: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, cell: Cell, product: Product, record: Record | None, done: Forward | None, *tensors: Any
+    ) -> tuple[Tensor, ...]:
         p, mask = tensors[:2]
         state: LayerState = tensors[2 : 2 + len(cell.states)]
         recurrent = tensors[2 + len(cell.states) :]
-        run = cell.forward(p, state, recurrent, product, mask)
+        run = done or cell.forward(p, state, recurrent, product, mask)
         ctx.cell, ctx.product, ctx.record = cell, product, record
         ctx.save_for_backward(mask, *state, *recurrent, run.out, *run.saved)
         ctx.counts = len(state), len(recurrent)
@@ -57,7 +59,7 @@ class _Scan(torch.autograd.Function):
         back = cell.backward(run, state, recurrent, ctx.product, mask, grad_out, (None, *grads[1:]))
         if ctx.record is not None:
             ctx.record.take(cell, back)
-        gradients = None, None, None, back.d, None, *back.initial
+        gradients = None, None, None, None, back.d, None, *back.initial
         if not ctx.needs_input_grad[len(gradients)]:  # nobody learns: a probe asks for the input's gradient
             return (*gradients, *(None for _ in recurrent))
         d = back.recurrent_d
@@ -78,6 +80,7 @@ def scan(
     precision: str = "float32",
     mask: Tensor | None = None,
     record: Record | None = None,
+    done: Forward | None = None,
 ) -> tuple[Tensor, LayerState]:
     """Run one layer over all T time steps.
 
@@ -89,11 +92,12 @@ def scan(
         precision: "float32" (the dtype of the weights) or "bf16" (rounded operands of the products).
         mask: (B, H) recurrent-dropout mask, or None.
         record: filled by the backward pass.
+        done: what the forward scan leaves, if a fused layer has done it; p is then not read.
 
     Returns:
         h_t (T, B, H) and the state after the last step. Every call has memory of its own, so scans may be
         back-propagated in any order.
     """
     product = products.make(recurrent[0], p.shape[1], precision)
-    out, *others = _Scan.apply(cell, product, record, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
+    out, *others = _Scan.apply(cell, product, record, done, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
     return out, (out[-1], *others)
