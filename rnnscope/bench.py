@@ -33,7 +33,7 @@ from rnnscope.errors import UserError
 from rnnscope.model import CharRNN, State, resolve_kernel
 from rnnscope.probes import gradients
 from rnnscope.training.device import prepare, resolve_device
-from rnnscope.training.optimisers import make_optimizer
+from rnnscope.training.optimisers import Optimizer
 from rnnscope.training.step import train_step
 
 VOCABULARY = 65
@@ -131,7 +131,7 @@ def _detached(state: object) -> object:
 
 def _usual_step(model: nn.Module, ids: Tensor, targets: Tensor) -> Callable[[], None]:
     """Return one training step as users write it, state carried."""
-    optimizer = make_optimizer(model.parameters(), TRAINING)
+    optimizer = torch.optim.Adam(model.parameters(), lr=TRAINING.lr, fused=True)
     carried: list[object] = [None]
 
     def step() -> None:
@@ -158,7 +158,7 @@ def _our_steps(
         kernel = resolve_kernel(asked, setting.model.cell, ids.device.type, precision=precision)
         model = CharRNN(setting.model, VOCABULARY, kernel=kernel, precision=precision).to(ids.device)
         model.record_gradients = record
-        optimizer = make_optimizer(model.parameters(), TRAINING)
+        optimizer = Optimizer(model.parameters(), TRAINING)
         carried = [model.initial_state(setting.batch)]
 
         def step() -> None:

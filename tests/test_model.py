@@ -12,7 +12,7 @@ from rnnscope import registry
 from rnnscope.config import ModelConfig, TrainingConfig
 from rnnscope.errors import UserError
 from rnnscope.model import CharRNN, State, resolve_kernel
-from rnnscope.training.optimisers import make_optimizer
+from rnnscope.training.optimisers import Optimizer
 from rnnscope.training.step import train_step
 
 CELLS = list(registry.CELLS)
@@ -168,7 +168,7 @@ def test_measuring_alters_no_update(cell: str) -> None:
     for measure in (False, True):
         model = make(cell, recurrent_dropout=0.3, dropout=0.2)
         model.record_gradients = measure
-        optimizer = make_optimizer(model.parameters(), TrainingConfig())
+        optimizer = Optimizer(model.parameters(), TrainingConfig())
         state = model.initial_state(B)
         torch.manual_seed(5)
         for seed in range(4):
@@ -216,7 +216,7 @@ def test_a_step_that_is_not_finite_is_not_applied(cell: str) -> None:
     with torch.no_grad():
         model.decoder.bias[0] = float("nan")
     before = copy.deepcopy(model.state_dict())
-    optimizer = make_optimizer(model.parameters(), TrainingConfig())
+    optimizer = Optimizer(model.parameters(), TrainingConfig())
     result = train_step(model, optimizer, *window(), model.initial_state(B), 5.0)
     assert result.loss != result.loss
     assert not result.applied
@@ -248,7 +248,7 @@ def test_bf16_gradients_are_near_and_float32(cell: str) -> None:
 def test_every_optimiser_learns(optimizer: str) -> None:
     model = make("lstm")
     training = TrainingConfig(optimizer=optimizer, lr=2.0 if optimizer == "sgd" else 0.02, momentum=0.5)
-    made = make_optimizer(model.parameters(), training)
+    made = Optimizer(model.parameters(), training)
     ids, targets = window()
     losses = [train_step(model, made, ids, targets, model.initial_state(B), 5.0).loss for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]

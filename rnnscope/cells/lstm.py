@@ -121,14 +121,14 @@ class LSTM(Cell):
         steps, batch, hidden = out.shape
         before = torch.cat((state[0].unsqueeze(0), out[:-1]))
         a = product.forward(p.view(steps * batch, -1), before.view(steps * batch, hidden))
-        i, f, g, o = a.view(steps, batch, 4, hidden).unbind(2)
+        _, _, g, o = a.view(steps, batch, 4, hidden).unbind(2)
         a.view(steps, batch, 4, hidden)[:, :, :2].sigmoid_()
         o.sigmoid_()
         Squash(a, (steps, batch, hidden))(g, g)
         return _from_gates(a.view(steps, batch, -1), out, state[1])
 
     def by_fused_layer(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
-        run = onednn.lstm(x, *state, layer.parameters())
+        run = onednn.lstm(x, state[0], state[1], layer.parameters())
         return None if run is None else _from_gates(run[1], run[0], state[1])
 
     def shown(self, run: Forward) -> dict[str, Tensor]:

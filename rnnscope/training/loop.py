@@ -29,7 +29,7 @@ from rnnscope.errors import UserError
 from rnnscope.model import CharRNN, State
 from rnnscope.saved import OTHERWISE
 from rnnscope.training import checkpoint
-from rnnscope.training.optimisers import make_optimizer
+from rnnscope.training.optimisers import Optimizer
 from rnnscope.training.schedule import scheduled_lr
 from rnnscope.training.scheduled import own_inputs, truth_share
 from rnnscope.training.step import train_step
@@ -102,7 +102,7 @@ class Trainer:
         torch.manual_seed(config.run.seed)
         self.model = CharRNN(config.model, len(corpus.vocabulary.symbols), kernel=kernel, precision=precision)
         self.model.to(device)
-        self.optimizer = make_optimizer(self.model.parameters(), config.training)
+        self.optimizer = Optimizer(self.model.parameters(), config.training)
         training = config.training
         self.batches: Batches = make_batches(
             corpus.train, config.text.batches, training.batch, training.bptt, config.run.seed
@@ -153,9 +153,7 @@ class Trainer:
         look: called between back-propagation and clipping, see `train_step`.
         """
         self.step += 1
-        lr = scheduled_lr(self.step, self.config.training) * self.lr_scale
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        lr = self.optimizer.lr = scheduled_lr(self.step, self.config.training) * self.lr_scale
         result = train_step(self.model, self.optimizer, window.x, window.y, window.state, self.clip, self.clip_by, look)
         # A state that became NaN or infinite would spoil every later window, up to the next epoch.
         self.state = result.state if result.applied or _finite(result.state) else self.zero
@@ -219,7 +217,7 @@ class Trainer:
         return {
             "step": self.step,
             "chars": self.chars,
-            "optimizer": self.optimizer.state_dict()["state"],
+            "optimizer": self.optimizer.state,
             "carried": self.state,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
@@ -289,7 +287,7 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.step, self.chars = state["step"], state["chars"]
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state["optimizer"]})
+        self.optimizer.load(state["optimizer"])
         self.state = tuple(tuple(s.to(self.device) for s in layer) for layer in state["carried"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and state["random_cuda"] is not None:

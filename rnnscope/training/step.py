@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rnnscope.model import CharRNN, State
+
+
+class Updates(Protocol):
+    """An optimiser, of `optimisers.py` or of torch.optim."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+
+    def step(self) -> Any:
+        """Update the parameters by their gradients."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class StepResult:
 
 def train_step(
     model: CharRNN,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Updates,
     x: Tensor,
     y: Tensor,
     state: State,
@@ -42,7 +53,7 @@ def train_step(
 
     look: called once every parameter's .grad is that of the mean loss, before clipping and update.
     """
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     logits, after = model(x, state)
     loss = nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
     loss.backward()  # type: ignore[no-untyped-call]
