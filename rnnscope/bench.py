@@ -154,8 +154,8 @@ def _our_steps(
 ) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
     """Return our training step with norms recorded, the same without, and the probe of the default cadence."""
 
-    def make(asked: str, record: bool) -> tuple[CharRNN, Callable[[], None]]:
-        kernel = resolve_kernel(asked, setting.model.cell, ids.device.type, precision=precision)
+    def make(record: bool) -> tuple[CharRNN, Callable[[], None]]:
+        kernel = resolve_kernel("auto", setting.model.cell, ids.device.type, precision=precision)
         model = CharRNN(setting.model, VOCABULARY, kernel=kernel, precision=precision).to(ids.device)
         model.record_gradients = record
         optimizer = Optimizer(model.parameters(), TRAINING)
@@ -168,10 +168,9 @@ def _our_steps(
 
         return model, step
 
-    model, plain = make("auto", False)
+    model, plain = make(False)
     start = model.initial_state(setting.batch)
-    every = make("scan" if ids.device.type == "cpu" else "auto", True)[1]
-    return every, plain, lambda: _probe(model, ids, targets, start)
+    return make(True)[1], plain, lambda: _probe(model, ids, targets, start)
 
 
 def _probe(model: CharRNN, ids: Tensor, targets: Tensor, state: State) -> None:

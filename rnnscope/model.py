@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from rnnscope import cells, registry
 from rnnscope.cells import products
-from rnnscope.cells.base import Backward, Forward, LayerState
+from rnnscope.cells.base import Backward, Forward, LayerState, Record
 from rnnscope.cells.initialise import initialise
-from rnnscope.cells.scan import Record, scan
+from rnnscope.cells.scan import scan
 from rnnscope.config import ModelConfig
 from rnnscope.errors import UserError
 
@@ -127,24 +127,19 @@ class CharRNN(nn.Module):
         """One layer over all time steps; x is ids (T, B) for the first layer, else (T, B, H)."""
         record = self._records[index] if self._records else None
         if self.kernel == "fused":
-            out, after = self._fused(layer, self.embed(x) if index == 0 else x, state)
+            inputs = self.embed(x) if index == 0 else x
+            ran = self.cell.fused(inputs, state, layer, record)
+            if ran is not None:
+                return ran
+            out, after = self._fused(layer, inputs, state)
             if record is not None and out.requires_grad:
                 self._watch(index, x.detach(), out, state, record)
             return out, after
         mask = None
         if self.training and self.config.recurrent_dropout:
             mask = functional.dropout(torch.ones_like(state[0]), self.config.recurrent_dropout)
-        done = self._by_fused_layer(index, x.detach(), state) if mask is None else None
-        p = self._input_product(index, x, unread=done is not None)
-        recurrent = self.cell.recurrent(layer)
-        return scan(self.cell, p, state, recurrent, precision=self.precision, mask=mask, record=record, done=done)
-
-    @torch.no_grad()
-    def _by_fused_layer(self, index: int, x: Tensor, state: LayerState) -> Forward | None:
-        """Return what a layer's forward scan leaves, had from a fused layer where that is faster and tells all."""
-        if self.precision == "bf16" or (index == 0 and self.embedding is None):  # one-hot input is looked up instead
-            return None
-        return self.cell.by_fused_layer(self.embed(x) if index == 0 else x, state, self.layers[index])
+        p = self._input_product(index, x)
+        return scan(self.cell, p, state, self.cell.recurrent(layer), precision=self.precision, mask=mask, record=record)
 
     def _fused(self, layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """One layer by torch.nn's fused function."""
@@ -159,7 +154,7 @@ class CharRNN(nn.Module):
         def back_propagate(direct: Tensor) -> None:
             with torch.no_grad():
                 run = self.recompute(index, x, outputs, state)
-                record.take(self.cell, self.back_propagate(index, run, state, direct))
+                record.take(self.cell.states, self.back_propagate(index, run, state, direct).states)
 
         out.register_hook(back_propagate)  # type: ignore[no-untyped-call]
 
@@ -184,8 +179,8 @@ class CharRNN(nn.Module):
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return products.linear(x, weight, bias, self.precision)
 
-    def _input_product(self, index: int, x: Tensor, *, unread: bool = False) -> Tensor:
-        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own; unread: see `products.linear`.
+    def _input_product(self, index: int, x: Tensor) -> Tensor:
+        """Return x_t @ weight_ih.T + bias for all t, (T, B, G), in memory of its own.
 
         In the first layer there are only V different inputs, so the product is taken once for each symbol of
         the vocabulary and looked up, unless the window has fewer characters than that.
@@ -193,14 +188,14 @@ class CharRNN(nn.Module):
         layer = self.layers[index]
         weight, bias = layer.get_parameter("weight_ih_l0"), self.cell.bias(layer)
         if index:
-            return products.linear(x, weight, bias, self.precision, unread=unread)
+            return self._linear(x, weight, bias)
         if self.embedding is None:
             table = weight.t() if bias is None else weight.t() + bias
         elif x.numel() < self.vocabulary_size:
-            return products.linear(self.embed(x), weight, bias, self.precision, unread=unread)
+            return self._linear(self.embed(x), weight, bias)
         else:
             table = self._linear(self.embedding.weight, weight, bias)
-        return products.lookup(table, x, unread=unread)
+        return products.lookup(table, x)
 
     @torch.no_grad()
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -228,15 +223,16 @@ class CharRNN(nn.Module):
     def run(self, index: int, x: Tensor, state: LayerState, *, scan: bool = False) -> Forward:
         """Return what the forward scan of layer `index` leaves; x is ids (T, B) for the first layer, else (T, B, H).
 
-        scan: not with the fused kernel, even if that is the model's: on CPUs it is slower where all of it is wanted.
+        scan: where a fused layer of the model hides some of that, do not recompute it: on CPUs a scan is faster.
         """
         layer = self.layers[index]
-        done = self._by_fused_layer(index, x, state)
-        if done is not None:
-            return done
-        if self.kernel == "fused" and not scan:
-            out, _ = self._fused(layer, self.embed(x) if index == 0 else x, state)
-            return self.recompute(index, x, out, state)
+        if self.kernel == "fused":
+            inputs = self.embed(x) if index == 0 else x
+            done = self.cell.by_fused(inputs, state, layer)
+            if done is not None:
+                return done
+            if not scan:
+                return self.recompute(index, x, self._fused(layer, inputs, state)[0], state)
         recurrent = self.cell.recurrent(layer)
         product = products.make(recurrent[0], x.shape[1], self.precision)
         return self.cell.forward(self._input_product(index, x), state, recurrent, product, None)

@@ -2,8 +2,9 @@
 
 For each cell, kernel, number of layers and dtype: the total dL/dh_t (and dL/dc_t) of every layer and time step, as
 the gradient panel measures it, against step-by-step autograd in float64 on the CPU with the same weights; with zero
-and with carried state, and for both losses of the panel (all of the window, and the last step's alone). Beside it,
-how wrong `output.retain_grad()` is, which many programs take for the same thing. Needs torch, numpy and safetensors.
+and with carried state, and for both losses of the panel (all of the window, and the last step's alone); and the norms
+that an update leaves as a by-product. Beside it, how wrong `output.retain_grad()` is, which many programs take for the
+same thing. Needs torch, numpy and safetensors.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Case:
     """One row of the report.
 
     max_rel_error: largest ||g - g*|| / ||g*|| over layers, time steps, states, losses, starts (zero, carried) and ways
-    to multiply (those of small and of large networks).
+    to multiply (those of small and of large networks); and that of the norms recorded by an update.
     naive_rel_error: the same of `output.retain_grad()`, for the loss of all time steps. underflowed: layer and time
     steps whose exact gradient is too small for the dtype, left out of the error.
     """
@@ -97,6 +98,15 @@ def naive_gradients(model: CharRNN, ids: Tensor, targets: Tensor, state: State) 
     return [_grad(output) for output in outputs]
 
 
+def recorded_norms(model: CharRNN, ids: Tensor, targets: Tensor, state: State) -> list[dict[str, Tensor]]:
+    """Return per layer the norms (T, B) that an update leaves as a by-product of its own back-propagation."""
+    model.record_gradients = True
+    _loss(model(ids, state)[0], targets, "total").backward()  # type: ignore[no-untyped-call]
+    model.record_gradients = False
+    model.zero_grad()
+    return model.recorded
+
+
 def _largest_error(found: list[Tensor], exact: list[Tensor], smallest: float) -> tuple[float, int]:
     """Return the largest ||g - g*|| / ||g*|| over layers and time steps (norms over B and H), and how many ||g*|| are
     below `smallest` and left out. NaN or infinite gradients count as an infinite error. Lists: per layer (T, B, H).
@@ -139,6 +149,10 @@ def check(cell: str, kernel: str, layers: int, dtype: str, device: torch.device)
                     error, left_out = _largest_error([layer[name] for layer in found], exact, smallest)
                     worst = max(worst, error)
                 underflowed += left_out
+                if losses == "total":
+                    norms = [layer[name].unsqueeze(-1) for layer in recorded_norms(model, *there, state)]
+                    exact_norms = [layer.norm(dim=-1, keepdim=True) for layer in exact]
+                    worst = max(worst, _largest_error(norms, exact_norms, smallest)[0])
                 if name == "h" and losses == "total":
                     direct = naive_gradients(model, *there, state)
                     naive = max(naive, _largest_error(direct, exact, smallest)[0])

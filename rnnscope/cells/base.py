@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from rnnscope.cells.products import Product
@@ -41,6 +42,17 @@ class Backward(NamedTuple):
     recurrent_d: Tensor
     states: tuple[Tensor, ...]
     initial: LayerState
+
+
+class Record:
+    """Takes the by-product of one backward scan: norms over H of the total dL/dh_t (and dL/dc_t), each (T, B)."""
+
+    def __init__(self) -> None:
+        self.norms: dict[str, Tensor] = {}
+
+    def take(self, names: tuple[str, ...], gradients: tuple[Tensor, ...]) -> None:
+        """Keep the norms of one backward scan: of each state the total gradients, (T, B, H)."""
+        self.norms = {name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(names, gradients, strict=True)}
 
 
 class Cell(ABC):
@@ -113,10 +125,19 @@ class Cell(ABC):
     ) -> Forward:
         """Return what `forward` would have left, from the outputs (T, B, H) of a fused layer that hides the rest."""
 
-    def by_fused_layer(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
-        """Return what `forward` would leave for inputs x (T, B, I), by a fused layer of torch's, without autograd.
+    def fused(
+        self, x: Tensor, state: LayerState, layer: nn.Module, record: Record | None
+    ) -> tuple[Tensor, LayerState] | None:
+        """Run torch's fused layer over x (T, B, I) under autograd, its backward pass filling `record`.
 
-        None where that is not faster, or where the layer hides what `backward` needs.
+        Return h_t (T, B, H) and the state after; None where that layer hides what a record holds.
+        """
+        return None
+
+    def by_fused(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
+        """Return what `forward` would have left, by torch's fused layer over x (T, B, I), without autograd.
+
+        None where that layer hides it; `recomputed` finds it then.
         """
         return None
 

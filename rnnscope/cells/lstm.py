@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnscope.cells import onednn, products
-from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.base import Backward, Cell, Forward, LayerState, Record
 from rnnscope.cells.memory import take, take_like
 from rnnscope.cells.pointwise import (
     Squash,
@@ -121,30 +121,40 @@ class LSTM(Cell):
         steps, batch, hidden = out.shape
         before = torch.cat((state[0].unsqueeze(0), out[:-1]))
         a = product.forward(p.view(steps * batch, -1), before.view(steps * batch, hidden))
-        _, _, g, o = a.view(steps, batch, 4, hidden).unbind(2)
+        i, f, g, o = a.view(steps, batch, 4, hidden).unbind(2)
         a.view(steps, batch, 4, hidden)[:, :, :2].sigmoid_()
         o.sigmoid_()
         Squash(a, (steps, batch, hidden))(g, g)
-        return _from_gates(a.view(steps, batch, -1), out, state[1])
+        cells = torch.mul(i, g, out=take_like(out))
+        c = state[1]
+        for c_t, f_t in zip(cells.unbind(0), f.unbind(0), strict=True):
+            c = c_t.addcmul_(f_t, c)
+        return Forward(
+            out,
+            (out[-1], c),
+            (a.view(steps, batch, -1), cells, Squash(a, (steps, batch, hidden))(cells, take_like(cells))),
+        )
 
-    def by_fused_layer(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
-        run = onednn.lstm(x, state[0], state[1], layer.parameters())
-        return None if run is None else _from_gates(run[1], run[0], state[1])
+    def fused(
+        self, x: Tensor, state: LayerState, layer: nn.Module, record: Record | None
+    ) -> tuple[Tensor, LayerState] | None:
+        if not torch.is_grad_enabled() or not onednn.readable(x, state[0].shape[1]):
+            return None
+        return onednn.layer(x, state, layer.parameters(), record)
+
+    def by_fused(self, x: Tensor, state: LayerState, layer: nn.Module) -> Forward | None:
+        if not onednn.readable(x, state[0].shape[1]):
+            return None
+        ran = onednn.run(x, state, layer.parameters())
+        found = onednn.parts(ran, x.shape[2])
+        cells = onednn.cells(ran, found)
+        return Forward(ran.out, (ran.h, ran.c), (found.gates, cells, torch.tanh(cells, out=take_like(cells))))
 
     def shown(self, run: Forward) -> dict[str, Tensor]:
         gates, cells, _ = run.saved
         steps, batch, hidden = run.out.shape
         blocks = gates.view(steps, batch, 4, hidden).unbind(2)
         return {"h": run.out, "c": cells} | dict(zip(self.gates, blocks, strict=True))
-
-
-def _from_gates(gates: Tensor, out: Tensor, c: Tensor) -> Forward:
-    """Return what a forward scan leaves, from its gates (T, B, 4H) and outputs (T, B, H): c_t by its definition."""
-    i, f, g, _ = gates.view(*out.shape[:2], 4, -1).unbind(2)
-    cells = torch.mul(i, g, out=take_like(out))
-    for c_t, f_t in zip(cells.unbind(0), f.unbind(0), strict=True):
-        c = c_t.addcmul_(f_t, c)
-    return Forward(out, (out[-1], c), (gates, cells, Squash(out, tuple(out.shape))(cells, take_like(cells))))
 
 
 Blocks: TypeAlias = tuple[tuple[Tensor, ...], ...]

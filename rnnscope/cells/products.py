@@ -211,8 +211,6 @@ def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
 
     (A large result of oneDNN's own would be fresh from the system, see memory.py.)
     """
-    if kind == "plain":
-        return functional.linear(x, weight, bias)
     y = take((*x.shape[:-1], weight.shape[0]), x)
     rows = max(256, BLOCK // weight.shape[0])
     w = weight if kind == "onednn" else _rounded(weight).t()
@@ -227,66 +225,53 @@ def _multiply(kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
 
 
 class _Linear(torch.autograd.Function):
-    """x (..., K) @ weight (M, K).T + bias (M,), by `kind`; unread: not computed, for its gradient alone."""
+    """x (..., K) @ weight (M, K).T + bias (M,), by `kind`."""
 
     @staticmethod
-    def forward(ctx: Any, kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None, unread: bool) -> Tensor:
+    def forward(ctx: Any, kind: Kind, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.kind = kind
         ctx.save_for_backward(x, weight)
-        return _unread((*x.shape[:-1], weight.shape[0]), x) if unread else _multiply(kind, x, weight, bias)
+        return _multiply(kind, x, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d: Tensor) -> tuple[None, Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         d = d.contiguous()
         dx = _multiply(ctx.kind, d, weight.t(), None) if ctx.needs_input_grad[1] else None
         d = d.flatten(0, -2)
         dw = weight_gradient(ctx.kind, d, x.flatten(0, -2)) if ctx.needs_input_grad[2] else None
-        return None, dx, dw, d.sum(0) if ctx.needs_input_grad[3] else None, None
+        return None, dx, dw, d.sum(0) if ctx.needs_input_grad[3] else None
 
 
 class _Lookup(torch.autograd.Function):
-    """Rows of table (V, G) at ids (T, B), as (T, B, G); unread: not looked up, for the table's gradient alone."""
+    """Rows of table (V, G) at ids (T, B), as (T, B, G)."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, ids: Tensor, unread: bool) -> Tensor:
+    def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
         ctx.save_for_backward(ids)
         ctx.rows = table.shape[0]
-        if unread:
-            return _unread((*ids.shape, table.shape[1]), table)
         found = take((*ids.shape, table.shape[1]), table)
         torch.index_select(table, 0, ids.flatten(), out=found.view(ids.numel(), -1))
         return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, None]:
         (ids,) = ctx.saved_tensors
-        return torch.ops.aten.embedding_dense_backward(d, ids, ctx.rows, -1, False), None, None
+        return torch.ops.aten.embedding_dense_backward(d, ids, ctx.rows, -1, False), None
 
 
-def _unread(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return a result of that shape which holds nothing: one number, NaN, seen from everywhere."""
-    return like.new_full((), float("nan")).expand(shape)
-
-
-def lookup(table: Tensor, ids: Tensor, *, unread: bool = False) -> Tensor:
-    """Return the rows of table (V, G) at ids (T, B), as (T, B, G), differentiable once: one-hot input's product.
-
-    unread: as in `linear`.
-    """
-    y: Tensor = _Lookup.apply(table, ids, unread)  # type: ignore[no-untyped-call]
+def lookup(table: Tensor, ids: Tensor) -> Tensor:
+    """Return the rows of table (V, G) at ids (T, B), as (T, B, G), differentiable once: one-hot input's product."""
+    y: Tensor = _Lookup.apply(table, ids)  # type: ignore[no-untyped-call]
     return y
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str, *, unread: bool = False) -> Tensor:
-    """Return x (..., K) @ weight (M, K).T + bias (M,), differentiable once, by the kind that serves its size.
-
-    unread: nobody reads the result, which is NaN; it is there for gradients to flow back through.
-    """
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, precision: str) -> Tensor:
+    """Return x (..., K) @ weight (M, K).T + bias (M,), differentiable once, by the kind that serves its size."""
     kind = kind_for(weight, x.numel() // max(x.shape[-1], 1), precision)
-    if kind == "plain" and not unread:
+    if kind == "plain":
         return functional.linear(x, weight, bias)
-    y: Tensor = _Linear.apply(kind, x.contiguous(), weight, bias, unread)  # type: ignore[no-untyped-call]
+    y: Tensor = _Linear.apply(kind, x.contiguous(), weight, bias)  # type: ignore[no-untyped-call]
     return y

@@ -9,35 +9,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnscope.cells import products
-from rnnscope.cells.base import Backward, Cell, Forward, LayerState
+from rnnscope.cells.base import Cell, Forward, LayerState, Record
 from rnnscope.cells.memory import take_like
 from rnnscope.cells.products import Product
-
-
-class Record:
-    """Takes the by-product of one backward scan: norms over H of the total dL/dh_t (and dL/dc_t), each (T, B)."""
-
-    def __init__(self) -> None:
-        self.norms: dict[str, Tensor] = {}
-
-    def take(self, cell: Cell, back: Backward) -> None:
-        """Keep the norms of one backward scan."""
-        self.norms = {
-            name: torch.linalg.vector_norm(dx, dim=-1) for name, dx in zip(cell.states, back.states, strict=True)
-        }
 
 
 class _Scan(torch.autograd.Function):
     """p (T, B, G), mask, state, recurrent weights -> h_t (T, B, H) and what else the final state holds."""
 
     @staticmethod
-    def forward(
-        ctx: Any, cell: Cell, product: Product, record: Record | None, done: Forward | None, *tensors: Any
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, cell: Cell, product: Product, record: Record | None, *tensors: Any) -> tuple[Tensor, ...]:
         p, mask = tensors[:2]
         state: LayerState = tensors[2 : 2 + len(cell.states)]
         recurrent = tensors[2 + len(cell.states) :]
-        run = done or cell.forward(p, state, recurrent, product, mask)
+        run = cell.forward(p, state, recurrent, product, mask)
         ctx.cell, ctx.product, ctx.record = cell, product, record
         ctx.save_for_backward(mask, *state, *recurrent, run.out, *run.saved)
         ctx.counts = len(state), len(recurrent)
@@ -58,8 +43,8 @@ class _Scan(torch.autograd.Function):
         grad_out = grads[0] if grads[0] is not None else torch.zeros_like(out)
         back = cell.backward(run, state, recurrent, ctx.product, mask, grad_out, (None, *grads[1:]))
         if ctx.record is not None:
-            ctx.record.take(cell, back)
-        gradients = None, None, None, None, back.d, None, *back.initial
+            ctx.record.take(cell.states, back.states)
+        gradients = None, None, None, back.d, None, *back.initial
         if not ctx.needs_input_grad[len(gradients)]:  # nobody learns: a probe asks for the input's gradient
             return (*gradients, *(None for _ in recurrent))
         d = back.recurrent_d
@@ -80,7 +65,6 @@ def scan(
     precision: str = "float32",
     mask: Tensor | None = None,
     record: Record | None = None,
-    done: Forward | None = None,
 ) -> tuple[Tensor, LayerState]:
     """Run one layer over all T time steps.
 
@@ -92,12 +76,11 @@ def scan(
         precision: "float32" (the dtype of the weights) or "bf16" (rounded operands of the products).
         mask: (B, H) recurrent-dropout mask, or None.
         record: filled by the backward pass.
-        done: what the forward scan leaves, if a fused layer has done it; p is then not read.
 
     Returns:
         h_t (T, B, H) and the state after the last step. Every call has memory of its own, so scans may be
         back-propagated in any order.
     """
     product = products.make(recurrent[0], p.shape[1], precision)
-    out, *others = _Scan.apply(cell, product, record, done, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
+    out, *others = _Scan.apply(cell, product, record, p, mask, *state, *recurrent)  # type: ignore[no-untyped-call]
     return out, (out[-1], *others)

@@ -33,7 +33,7 @@ from rnnscope.tui.forks import Forks, farewell
 from rnnscope.tui.look import PALETTES, Look, look_of, theme
 from rnnscope.tui.messages import Asked
 from rnnscope.tui.screens.base import RunScreen
-from rnnscope.tui.screens.table import SCREENS, Entry
+from rnnscope.tui.screens.table import SCREENS, Entry, Screens, import_all
 from rnnscope.tui.session import Session
 from rnnscope.tui.signals import EXIT_CODES, hung_up, leave_on_signals
 
@@ -82,7 +82,7 @@ class ScopeApp(App[int]):
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.folder = Path(folder)
         self.session = Session(self.folder, tuple((entry.key, entry.name) for entry in screens))
-        self.screens = {entry.name: entry.make(self.session, entry.name) for entry in screens}
+        self.screens = Screens(screens, self.session)
         for name in self.screens:
             self.add_mode(name, partial(self.screens.__getitem__, name))  # a mode keeps its screen when it is left
         self.current: RunScreen = self.screens[self.DEFAULT_MODE]  # the one shown, under any dialog
@@ -147,7 +147,7 @@ class ScopeApp(App[int]):
 
     async def _follow(self) -> None:
         """Read the recording again and again, off this thread, and hand what was found to the screen."""
-        session = self.session
+        session, first = self.session, True
         while True:
             try:
                 snapshot, answers = await self._in_thread(self._read)
@@ -159,6 +159,9 @@ class ScopeApp(App[int]):
                 if self._stopping and not snapshot.live:
                     self.exit(EXIT_OK)
             self.current.distribute()
+            if first:  # the other screens, now that this one is there
+                self._thread.submit(import_all)
+            first = False
             await asyncio.sleep(self._poll_seconds)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:

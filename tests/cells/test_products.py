@@ -91,34 +91,3 @@ def test_products_inside_a_scan(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
         gradient = products.weight_gradient(product.kind, d, h)
         torch.testing.assert_close(gradient, d.t() @ h, **tolerance)
         assert gradient.is_contiguous()
-
-
-@pytest.mark.parametrize("kind", ["plain", "onednn"])
-def test_an_unread_result_has_gradients_and_no_numbers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a product and of a lookup that a fused layer has done already: NaN forward, the same gradients backward."""
-    if kind == "onednn":
-        if not products.ONEDNN:
-            pytest.skip("torch has no oneDNN product here")
-        monkeypatch.setattr(products, "SMALLEST", 0)
-        monkeypatch.setattr(products, "AVX512", True)
-    torch.manual_seed(0)
-    x, weight, bias = (torch.randn(*size, requires_grad=True) for size in ((4, 3, 10), (7, 10), (7,)))
-    ids, direction = torch.randint(7, (4, 3)), torch.randn(4, 3, 7)
-    assert products.kind_for(weight, 12, "float32") == kind
-
-    def results(unread: bool) -> list[torch.Tensor]:
-        return [
-            products.linear(x, weight, bias, "float32", unread=unread),
-            products.lookup(torch.nn.functional.linear(weight, weight), ids, unread=unread),
-        ]
-
-    for read, unread in zip(results(False), results(True), strict=True):
-        assert unread.shape == read.shape
-        assert unread.isnan().all()
-        inputs = (x, weight, bias)
-        expected = torch.autograd.grad(read, inputs, direction, allow_unused=True)
-        found = torch.autograd.grad(unread, inputs, direction, allow_unused=True)
-        for ours, theirs in zip(found, expected, strict=True):
-            assert (ours is None) == (theirs is None)
-            if theirs is not None:
-                torch.testing.assert_close(ours, theirs)
