@@ -115,27 +115,27 @@ def test_a_first_visit(here: Path, terminal: Open, capsys: pytest.CaptureFixture
     screen.until(lambda text: validation(text) < first - 0.3)
     assert "log₁₀" in screen.text
 
-    # Another unit.
-    shown = screen.until(lambda text: unit(text) >= 0 and (unit(text),))[0]
-    screen.key("u")
-    screen.until(lambda text: unit(text) == (shown + 1) % 16)
-
-    # Pause: the number of the step stands still, while the screen lives; one step; and on.
+    # Pause: the number of the step stands still, while the screen lives: another unit.
     screen.key(" ")
     screen.until("‖ paused")
     paused = step(screen.text)
-    screen.key("u")
-    screen.until(lambda text: unit(text) == (shown + 2) % 16)
     with Reader(run) as reader:
         newest = reader.newest_step()
     assert newest is not None
     screen.until(lambda text: step(text) == newest.step)
     assert newest.step - paused < 1000
     paused = newest.step
+    shown = screen.until(lambda text: unit(text) >= 0 and (unit(text),))[0]
+    screen.key("u")
+    screen.until(lambda text: unit(text) == (shown + 1) % 16)
+
+    # One step; and on, with yet another unit.
     screen.key(".")
     screen.until(lambda text: step(text) == paused + 1)
     screen.key(" ")
     screen.until(lambda text: "● training" in text and step(text) > paused + 5)
+    screen.key("u")
+    screen.until(lambda text: unit(text) == (shown + 2) % 16)
 
     # Other sizes of the window.
     screen.resize(80, 24)

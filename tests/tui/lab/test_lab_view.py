@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnscope.tui.actions import ACTIONS, Group, in_groups
+from rnnscope.tui.actions import ACTIONS, in_groups
 from rnnscope.tui.lab_view import KEYS, WALKS, Extent, LabView, change, settle, why_unchanged
 from rnnscope.tui.screens.gradients import GradientsScreen
 from rnnscope.tui.screens.live import LiveScreen
-from rnnscope.tui.screens.table import SCREENS
+from rnnscope.tui.screens.table import SCREENS, Entry
+from rnnscope.tui.session import Session
 
 EXTENT = Extent(layers=2, steps=50, rows=11, has_cell=True)
 MULTIPLEXERS = {"ctrl+b", "ctrl+s", "ctrl+j", "ctrl+a"}
@@ -64,8 +67,9 @@ def test_what_is_chosen_always_exists(keys: list[str], panel: str, layers: int, 
     assert 0 <= view.row < max(rows, 1)
 
 
-@pytest.mark.parametrize("groups", [entry.make.groups for entry in SCREENS], ids=[entry.name for entry in SCREENS])
-def test_a_key_does_one_thing_on_a_screen(groups: tuple[Group, ...]) -> None:
+@pytest.mark.parametrize("entry", SCREENS, ids=[entry.name for entry in SCREENS])
+def test_a_key_does_one_thing_on_a_screen(entry: Entry, tmp_path: Path) -> None:
+    groups = entry.make(Session(tmp_path, ()), entry.name).groups
     keys = [key for action in in_groups(groups) for key in action.keys]
     doubled = {key for key in keys if keys.count(key) > 1}
     assert doubled <= {"enter"}  # opens a row of the table, and elsewhere fills the screen as f does
