@@ -131,11 +131,11 @@ def _detached(state: object) -> object:
 
 def _usual_step(model: nn.Module, ids: Tensor, targets: Tensor) -> Callable[[], None]:
     """Return one training step as users write it, state carried."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=TRAINING.lr, fused=True)
+    optimizer = Optimizer(model.parameters(), TRAINING)
     carried: list[object] = [None]
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         logits, state = model(ids, carried[0])
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         loss.backward()  # type: ignore[no-untyped-call]

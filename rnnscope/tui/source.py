@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
 import subprocess
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,9 @@ from rnnscope.tui.rivals import Rivals, rivals
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 WAY_BACK = "2 and B: what broke first, and how to go back"
+LOSS_SECONDS = (0.5, 1.0)  # between two drawings of the loss: if it grew by a dot of the chart or more, and if not
+DOTS = 160  # a loss chart is about so many dots wide
+AT_ONCE = 20  # steps of a run that are each drawn as they come
 USUAL_CLIP = 1.0  # what a run without clipping gets when it is switched on
 
 
@@ -78,6 +83,7 @@ class Source:
         self._loss: LossData | None = None
         self._rivalled: tuple[LossData, LossData] | None = None  # as recorded, and with an inspector's rivals
         self._loss_made_of: tuple[object, ...] = ()
+        self._loss_made_at = 0.0
         self._sent: list[Sent] = []
         self._starting: subprocess.Popen[bytes] | None = None  # a worker that has not taken the run's lock yet
         self._begun: list[Answered] = []  # commands that a worker was started with
@@ -258,11 +264,10 @@ class Source:
     def _loss_data(self, state: RunState) -> LossData | None:
         measured = state.lab.get(Ngram.kind)
         made_of = (self._rows_read, state.validations, state.interventions, state.diverged, measured)
-        if len(made_of) == len(self._loss_made_of) and all(
-            a is b or (isinstance(a, int) and a == b) for a, b in zip(made_of, self._loss_made_of, strict=True)
-        ):
+        others_same = len(self._loss_made_of) > 0 and all(map(operator.is_, made_of[1:], self._loss_made_of[1:]))
+        if others_same and (made_of[0] == self._loss_made_of[0] or self._can_wait(state)):
             return self._loss
-        self._loss_made_of = made_of
+        self._loss_made_of, self._loss_made_at = made_of, time.monotonic()
         if not len(self._series):
             self._loss = None
             return None
@@ -282,6 +287,13 @@ class Source:
             rivals=rivals(state),
         )
         return self._loss
+
+    def _can_wait(self, state: RunState) -> bool:
+        """Whether the steps since the loss was last made need not be drawn yet: most of what a screen costs."""
+        if self._loss is None or self._newest is None or self._newest.step <= AT_ONCE or state.state == PAUSED:
+            return False
+        a_dot = (self._newest.step - int(self._loss.step[-1])) * DOTS >= self._newest.step
+        return time.monotonic() - self._loss_made_at < LOSS_SECONDS[0 if a_dot else 1]
 
     def _clip_data(self, state: RunState) -> ClipData | None:
         if not len(self._recent.step):

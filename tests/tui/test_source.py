@@ -12,7 +12,7 @@ import pytest
 
 from rnnscope.errors import UserError
 from rnnscope.recording.commands import Rewind, ScaleLearningRate, SetClip, SetTemperature
-from rnnscope.recording.events import Diverged, Settings, Status, StepRow
+from rnnscope.recording.events import Diverged, Settings, Status, StepRow, Validation
 from rnnscope.recording.mailbox import Answer, Sender
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.logs import LOG_LINES
@@ -36,12 +36,12 @@ def test_a_finished_run(tmp_path: Path) -> None:
 
 
 def test_what_did_not_change_is_the_same_object(tmp_path: Path) -> None:
-    writer = make_fake_run(tmp_path / "run", steps=20, live=True)
+    writer = make_fake_run(tmp_path / "run", steps=15, live=True)
     source = Source(tmp_path / "run")
     first, second = source.poll(), source.poll()
     assert second.loss is first.loss
     assert second.state is first.state
-    add_fake_steps(writer, 20, 1)
+    add_fake_steps(writer, 15, 1)
     third = source.poll()
     assert third.loss is not first.loss
     assert third.state.sample is first.state.sample
@@ -199,13 +199,46 @@ def test_long_runs_are_read_in_buckets_and_stay_quick(tmp_path: Path) -> None:
     assert snapshot.loss is not None
     assert int(snapshot.loss.count.sum()) == 60_000
     assert len(snapshot.loss.step) < 9000
-    add_fake_steps(writer, 60_000, 5)
+    add_fake_steps(writer, 60_000, 500)
+    source._loss_made_at -= 1.0
     began = time.perf_counter()
     newer = source.poll()
     assert time.perf_counter() - began < 0.5
     assert newer.loss is not None
-    assert newer.loss.step[-1] == 60_005
+    assert newer.loss.step[-1] == 60_500
     writer.close()
+
+
+def test_a_loss_that_hardly_grew_is_drawn_a_little_later(tmp_path: Path) -> None:
+    """For half a second the same one, for a whole one if it grew by less than a dot; everything else is new."""
+    with make_fake_run(tmp_path / "run", steps=1_000, live=True) as writer:
+        source = Source(tmp_path / "run")
+
+        def last(steps: int, seconds_ago: float) -> int:
+            add_fake_steps(writer, source.poll().progress.step, steps)
+            source._loss_made_at = time.monotonic() - seconds_ago
+            snapshot = source.poll()
+            assert snapshot.loss is not None
+            return int(snapshot.loss.step[-1])
+
+        assert source.poll().loss is not None
+        assert last(5, 0.7) == 1_000
+        assert source.poll().progress.step == 1_005
+        assert last(0, 1.1) == 1_005
+        assert last(20, 0.2) == 1_005
+        assert last(0, 0.7) == 1_025
+        writer.event(1_026, Validation(2.0, 1000, 0.1, best=False))
+        assert last(1, 0.0) == 1_026
+
+
+def test_the_first_steps_are_drawn_as_they_come(tmp_path: Path) -> None:
+    with make_fake_run(tmp_path / "run", steps=1, live=True) as writer:
+        source = Source(tmp_path / "run")
+        for step in range(1, 10):
+            snapshot = source.poll()
+            assert snapshot.loss is not None
+            assert snapshot.loss.step[-1] == step
+            add_fake_steps(writer, step, 1)
 
 
 def test_answers_survive_the_end_of_the_worker(tmp_path: Path) -> None:
