@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.nice(19)  # a training worker makes way for others: here for nobody, or it would wait for the tests beside its own
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each program that a test starts compiles the package again
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: many tests wait, for programs that they have started and for the screen."""
+    """One process more than there are cores: many tests wait, for programs they have started, or for a screen."""
     return (os.cpu_count() or 1) + 1
 
 
@@ -27,6 +28,7 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(100_000)  # of what is made later, too: a twentieth of all the time
 
 
 @pytest.fixture(autouse=True)

@@ -17,20 +17,20 @@ from tests.fakes import add_fake_steps, make_fake_run
 
 def test_what_is_known_of_other_runs(tmp_path: Path) -> None:
     make_fake_run(tmp_path / "lstm", steps=120)
-    writer = make_fake_run(tmp_path / "tanh", steps=60, cell="tanh", layers=1, live=True)
+    writer = make_fake_run(tmp_path / "tanh", steps=10, cell="tanh", layers=1, live=True)
     companions = Companions([tmp_path / "lstm", tmp_path / "tanh", tmp_path / "nothing there"])
     first = companions.poll()
     assert [other.name for other in first] == ["lstm", "tanh"]
     assert companions.poll() is first  # not looked at again at once
     companions._looked = -10.0
     assert companions.poll() is first  # nothing new
-    add_fake_steps(writer, 60, 5)
+    add_fake_steps(writer, 10, 5)
     companions._looked = -10.0
     second = companions.poll()
     assert second is not first
     assert second[0].loss is first[0].loss
     assert second[1].loss is not None
-    assert second[1].loss.step[-1] == 65
+    assert second[1].loss.step[-1] == 15
     companions.add(tmp_path / "lstm")
     companions._looked = -10.0
     assert len(companions.poll()) == 2
