@@ -24,6 +24,7 @@ from rnnscope.probes import (
     triangle,
 )
 from rnnscope.probes.schedule import Schedule, Spent
+from rnnscope.probes.subject import Cancelled
 from rnnscope.recording import events as e
 from rnnscope.registry import PROBES
 from rnnscope.training.loop import Trainer, Update, Window
@@ -44,6 +45,7 @@ class Measuring:
         trainer, config: what is measured, and how.
         clock: of active training time; runs while a probe is taken, unless a command asked for it.
         record: takes each event with its step. flush: called before what is slow, to have written what is known.
+        told: whether somebody waits for the run to stop; asked in the middle of a slow probe, which then is given up.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class Measuring:
         clock: Stopwatch,
         record: Callable[[e.Event, int], None],
         flush: Callable[[], None],
+        told: Callable[[], bool],
     ) -> None:
         self.trainer, self.config, self.clock = trainer, config, clock
-        self._record, self._flush = record, flush
+        self._record, self._flush, self._told = record, flush, told
         self.schedule = Schedule(
             {name: getattr(config.probes, entry.cadence) for name, entry in PROBES.items()},
             config.probes.probe_budget,
@@ -98,18 +101,29 @@ class Measuring:
         self._copying = time.perf_counter() - began
 
     def take(self, name: str, step: int, temperature: float, asked: bool) -> None:
-        """Take a probe, record it as of `step`, and book its time; `asked`: outside the budget."""
+        """Take a probe, record it as of `step`, and book its time; `asked`: outside the budget.
+
+        Nothing is recorded of a probe during which the run is told to stop.
+        """
         self._flush()
         began = time.perf_counter()
-        event = measure(
-            name, self.trainer, self.config, temperature, step, self.window, norms=self._norms, was=self._was
-        )
+        try:
+            event = measure(
+                name, self.trainer, self.config, temperature, step, self.window,
+                norms=self._norms, was=self._was, look=self._look,
+            )  # fmt: skip
+        except Cancelled:
+            return
         self._record(event, step)
         seconds = time.perf_counter() - began
         if name == "parameters":
             seconds, self._was = seconds + self._copying, None
         self.schedule.took(name, seconds, self.clock.seconds, asked)
         self.steps[name] = step
+
+    def _look(self) -> None:
+        if self._told():
+            raise Cancelled
 
     def take_last(self, temperature: float, hurry: bool, told: Callable[[], bool]) -> None:
         """Take the early probes once more, so that what stays on screen is of the last step.
@@ -145,12 +159,14 @@ def measure(
     *,
     norms: Sequence[tuple[float, float]] = (),
     was: parameters.Before | None = None,
+    look: Callable[[], None] = lambda: None,
 ) -> e.Event:
     """Take the probe `name` of the registry.
 
     Args:
         window: needed by all that measure one. norms: of the last updates, for "clipping". was: what
-            `parameters.before` copied during the update on `window`, for "parameters".
+            `parameters.before` copied during the update on `window`, for "parameters". look: called now and then by
+            slow ones; what it raises breaks off.
 
     Raises:
         ValueError: no such probe, or something that it needs is missing.
@@ -171,9 +187,9 @@ def measure(
         case "jacobian" if window is not None:
             return jacobian.measure(model, window.x, window.state)
         case "lyapunov":
-            return lyapunov.while_learning(model, corpus.validation, seed)
+            return lyapunov.while_learning(model, corpus.validation, seed, look)
         case "horizon" if window is not None:
-            return horizon.measure(model, window.x, window.y, window.state, corpus.validation)
+            return horizon.measure(model, window.x, window.y, window.state, corpus.validation, look=look)
         case "clipping" if window is not None:
             return clipping.measure(
                 model, window.x, window.y, window.state, norms, threshold=trainer.clip, by=trainer.clip_by

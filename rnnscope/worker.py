@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -129,7 +130,8 @@ class Session:
         self.event(started(trainer, corpus, trainer.model.kernel, trainer.model.precision))
         self.settings("")
         self.incidents = Incidents(self)
-        self.measuring = Measuring(trainer, config, self.clock, self.event, lambda: self.writer.flush(force=True))
+        flush = partial(self.writer.flush, force=True)
+        self.measuring = Measuring(trainer, config, self.clock, self.event, flush, self._told_to_stop)
         if not steps:
             self.save("initial")
         warm_up(trainer)

@@ -165,3 +165,28 @@ def test_warming_up_leaves_no_trace(tmp_path: Path, cell: str) -> None:
     for old, parameter in zip(gradient, trainer.model.parameters(), strict=True):
         assert (old is None) == (parameter.grad is None)
         assert old is None or torch.equal(old, parameter.grad)
+
+
+@pytest.mark.parametrize("name", ["horizon", "lyapunov"])
+def test_a_stop_breaks_off_a_slow_probe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command comes in the middle of the measurement, of which nothing is then recorded."""
+    others = {f"{probe}_every": 0 for probe in ("horizon", "lyapunov", "jacobian", "triangle") if probe != name}
+    settings = config(probes={**RARE, **others, f"{name}_every": 1, "probe_budget": 1.0})
+    folder, looks = tmp_path / "run", []
+    told = Session._told_to_stop
+
+    def told_in_the_middle(session: Session) -> bool:
+        looks.append((session.trainer.step, session.trainer.model.training))
+        if len(looks) == 3:
+            Sender(folder).send(c.Stop())
+        return told(session)
+
+    monkeypatch.setattr(Session, "_told_to_stop", told_in_the_middle)
+    monkeypatch.setattr(Session, "_validate", lambda self, trainer: None)
+    code, heard = run(folder, settings)
+    assert code == EXIT_OK
+    assert looks == [(2, name == "lyapunov")] * 3  # the horizon is measured without dropout
+    assert not heard.of(e.EVENTS[name])
+    assert len(heard.losses) == 2
+    assert heard.session.trainer.model.training
+    assert heard.of(e.Status)[-1].state == e.STOPPED

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ APART = 16
 """Characters from one prediction to the next in a stretch."""
 
 BLOCK = 1 << 23  # logits of one forward pass, T * B * V at most: 32 MB
+CHARS = 1 << 12  # and characters, T * B: between two of them a measurement can be broken off
 
 
 def half_life(log_reach: Floats, floor: Floats, bad: Floats) -> Floats:
@@ -93,6 +95,10 @@ class Places(NamedTuple):
         return (self.starts[:, None] + self.offsets).ravel()
 
 
+def _on() -> None:
+    """Let a measurement go on."""
+
+
 def places(length: int, warm_up: int, streams: int = STREAMS, each: int = EACH, apart: int = APART) -> Places:
     """Spread predictions evenly over a text of `length` characters (at least 2); the same ones every time.
 
@@ -108,10 +114,16 @@ def places(length: int, warm_up: int, streams: int = STREAMS, each: int = EACH, 
 
 
 @torch.no_grad()
-def context_loss(model: CharRNN, text: NDArray[Any], last_read: NDArray[np.integer], k: int) -> float:
-    """Return the mean of -log p(text[i+1] | the k characters up to i, read from a zero state), i in `last_read`."""
-    total, width = 0.0, max(1, BLOCK // (k * model.vocabulary_size))
+def context_loss(
+    model: CharRNN, text: NDArray[Any], last_read: NDArray[np.integer], k: int, look: Callable[[], None] = _on
+) -> float:
+    """Return the mean of -log p(text[i+1] | the k characters up to i, read from a zero state), i in `last_read`.
+
+    look: called now and then; what it raises breaks off.
+    """
+    total, width = 0.0, max(1, min(BLOCK // (k * model.vocabulary_size), CHARS // k))
     for i in range(0, len(last_read), width):
+        look()
         some = last_read[i : i + width]
         ids = _on_device(model, text[some[None, :] + np.arange(1 - k, 1)[:, None]])
         logits, _ = model(ids, model.initial_state(len(some)))
@@ -120,13 +132,15 @@ def context_loss(model: CharRNN, text: NDArray[Any], last_read: NDArray[np.integ
 
 
 @torch.no_grad()
-def carried_loss(model: CharRNN, text: NDArray[Any], where: Places) -> float:
-    """Return the mean loss at the same places with the state carried from the start of each stretch."""
+def carried_loss(model: CharRNN, text: NDArray[Any], where: Places, look: Callable[[], None] = _on) -> float:
+    """Return the mean loss at the same places with the state carried from the start of each stretch; look: as above."""
     logits, state = [], model.initial_state(len(where.starts))
     done = 0
     for offset in where.offsets:  # up to each prediction in turn
         ids = _on_device(model, text[where.starts[None, :] + np.arange(done, offset + 1)[:, None]])
-        for piece in torch.split(ids, max(1, BLOCK // (ids.shape[1] * model.vocabulary_size))):
+        streams = ids.shape[1]
+        for piece in torch.split(ids, max(1, min(BLOCK // (streams * model.vocabulary_size), CHARS // streams))):
+            look()
             out, state = model(piece, state)
         logits.append(out[-1])
         done = int(offset) + 1
@@ -153,6 +167,7 @@ def measure(
     contexts: tuple[int, ...] = CONTEXTS,
     streams: int = STREAMS,
     warm_up: int | None = None,
+    look: Callable[[], None] = _on,
 ) -> Horizon:
     """Return the event: half-lives on one window (ids, targets (T, B), the state before it), losses on held-out text.
 
@@ -162,10 +177,9 @@ def measure(
         text: ids of the validation part. contexts: those longer than the text are left out.
         warm_up: characters read before `full_loss`'s first prediction in each of `streams` stretches, at least as
             many as the longest context (default: twice as many).
+        look: called now and then, at least every few thousand characters; what it raises breaks off.
     """
     started = time.perf_counter()
-    training = model.training
-    model.eval()
     reach = hidden_gradients(model, ids, targets, state, "reach")
     norms = [torch.linalg.vector_norm(layer["h"].cpu(), dim=-1, dtype=torch.float64).numpy() for layer in reach]
     summary = summarise(np.stack(norms))
@@ -173,10 +187,14 @@ def measure(
     losses, full, count = np.zeros(0), float("nan"), 0
     if contexts:
         where = places(len(text), max(warm_up or 2 * max(contexts), max(contexts)), streams)
-        losses = np.array([context_loss(model, text, where.last_read, k) for k in contexts])
-        full, count = carried_loss(model, text, where), len(where.last_read)
+        training = model.training
+        model.eval()
+        try:
+            losses = np.array([context_loss(model, text, where.last_read, k, look) for k in contexts])
+            full, count = carried_loss(model, text, where, look), len(where.last_read)
+        finally:
+            model.train(training)
     lives = gate_half_lives(model, ids, state)
-    model.train(training)
     return Horizon(
         half_life=half_life(summary.mean, summary.floor, summary.bad),
         contexts=np.array(contexts, np.int64),

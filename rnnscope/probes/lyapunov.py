@@ -103,7 +103,14 @@ def random_state(model: CharRNN, generator: torch.Generator) -> State:
 
 
 def measure(
-    model: CharRNN, ids: Tensor | None, *, count: int = COUNT, steps: int = STEPS, burn_in: int = BURN_IN, seed: int = 0
+    model: CharRNN,
+    ids: Tensor | None,
+    *,
+    count: int = COUNT,
+    steps: int = STEPS,
+    burn_in: int = BURN_IN,
+    seed: int = 0,
+    look: Callable[[], None] = lambda: None,
 ) -> Lyapunov:
     """Return the event.
 
@@ -113,6 +120,7 @@ def measure(
         steps, burn_in: averaged over, and left out at either end: before, the state forgets where it began; after,
             the directions settle. A text shorter than steps + 2 burn_in is used in the same proportion.
         seed: of the random state and the first directions.
+        look: called every few time steps; what it raises breaks off.
 
     NaN where there is no text, or the network's numbers are not finite.
     """
@@ -131,6 +139,7 @@ def measure(
         path = Trajectory(model, read, state, zero_input=ids is None, dtype=dtype)
 
         def pull(rows: Tensor, start: int, stop: int) -> Tensor:
+            look()
             return path.pull(rows, start + burn_in, stop + burn_in)
 
         return exponents(pull, path.size, steps, burn_in, count, generator, dtype)
@@ -142,7 +151,7 @@ def measure(
     return Lyapunov(found.numpy(), steps, burn_in, ids is None, time.perf_counter() - began)
 
 
-def while_learning(model: CharRNN, text: NDArray[Any], seed: int) -> Lyapunov:
+def while_learning(model: CharRNN, text: NDArray[Any], seed: int, look: Callable[[], None] = lambda: None) -> Lyapunov:
     """Return the event for the beginning of `text` (ids; the validation part), short enough for a training run."""
     ids = torch.from_numpy(text[: LIVE_STEPS + 2 * LIVE_BURN_IN].astype(np.int64))
-    return measure(model, ids, count=LIVE_COUNT, steps=LIVE_STEPS, burn_in=LIVE_BURN_IN, seed=seed)
+    return measure(model, ids, count=LIVE_COUNT, steps=LIVE_STEPS, burn_in=LIVE_BURN_IN, seed=seed, look=look)
