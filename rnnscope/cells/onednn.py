@@ -154,12 +154,12 @@ def totals(ran: Ran, inputs: int, direct: Tensor | None) -> tuple[Tensor, Tensor
     """Return the total dL/dh_t and dL/dc_t, (T, B, H) each, after a backward pass; direct: dL/dh_t from above."""
     found = parts(ran, inputs)
     output_gate = found.gates[:, :, -ran.out.shape[2] :]
-    dh = take_like(ran.out).copy_(found.through_h)
-    if direct is not None:
-        dh += direct
-    # h = o tanh(c), so dh/dc = o (1 - tanh(c)^2) = o - h tanh(c)
-    dc = cells(ran, found).tanh_().mul_(ran.out)
-    dc = torch.sub(output_gate, dc, out=dc).mul_(dh).add_(found.through_c)
+    dh, dc = take_like(ran.out), take_like(ran.out)
+    torch.add(found.through_h, 0 if direct is None else direct, out=dh)
+    torch.tanh(found.cells[:-1], out=dc[:-1])
+    torch.tanh(ran.c, out=dc[-1])
+    torch.addcmul(output_gate, ran.out, dc, value=-1, out=dc)  # dh/dc of h = o tanh(c): o (1 - tanh(c)^2)
+    torch.addcmul(found.through_c, dh, dc, out=dc)
     return dh, dc
 
 
