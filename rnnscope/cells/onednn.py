@@ -75,10 +75,11 @@ def readable(x: Tensor, hidden: int) -> bool:
 
 def run(x: Tensor, state: LayerState, weights: Iterable[Tensor]) -> Ran:
     """Run an LSTM layer forward over x (T, B, I) from h and c (B, H); weights as torch.nn.LSTM orders them."""
+    x, h, c = (tensor.detach().contiguous() for tensor in (x, *state))
     with torch.enable_grad():  # only then is there a workspace
         learned = [w.detach().requires_grad_() for w in weights]
         left = torch.ops.aten.mkldnn_rnn_layer(
-            x.detach(), *learned, *state, False, [], MODE, state[0].shape[1], 1, True, False, False, True
+            x, *learned, h, c, False, [], MODE, h.shape[1], 1, True, False, False, True
         )
     return Ran(*(tensor.detach() for tensor in left))
 
@@ -142,9 +143,10 @@ def _back_propagate(
     x: Tensor, state: LayerState, weights: Iterable[Tensor], ran: Ran, grads: tuple[Tensor | None, ...]
 ) -> tuple[Tensor, ...]:
     """Return the gradients of x, h, c and the weights; leave what comes back through time in the workspace."""
-    direct = torch.zeros_like(ran.out) if grads[0] is None else grads[0].contiguous()
+    direct, *last = (None if grad is None else grad.contiguous() for grad in grads)
+    direct = torch.zeros_like(ran.out) if direct is None else direct
     dx, *d_weights, dh, dc = torch.ops.aten.mkldnn_rnn_layer_backward(
-        x, *(w.detach() for w in weights), *state, ran.out, ran.h, ran.c, direct, *grads[1:],
+        x, *(w.detach() for w in weights), *state, ran.out, ran.h, ran.c, direct, *last,
         False, MODE, ran.h.shape[1], 1, True, True, False, [], False, ran.workspace,
     )  # fmt: skip
     return dx, dh, dc, *d_weights
@@ -173,7 +175,8 @@ def layer(x: Tensor, state: LayerState, weights: Iterable[Tensor], record: Recor
     Returns:
         h_t (T, B, H) and the state after the last step: bit for bit what torch.nn.LSTM gives.
     """
-    out, h, c = _Layer.apply(record, x, *state, *weights)  # type: ignore[no-untyped-call]
+    x, h, c = (tensor.contiguous() for tensor in (x, *state))
+    out, h, c = _Layer.apply(record, x, h, c, *weights)  # type: ignore[no-untyped-call]
     return out, (h, c)
 
 

@@ -46,9 +46,15 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update the parameters, all of which have a gradient."""
+        """Update the parameters.
+
+        Raises:
+            ValueError: one of them has no gradient.
+        """
         weights = [p.detach() for p in self.parameters]
         gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if len(gradients) < len(weights):
+            raise ValueError("a parameter has no gradient")
         if not self.state:
             fresh = enumerate(map(self._fresh, weights))
             self.state = {number: kept for number, kept in fresh if kept}

@@ -128,6 +128,36 @@ def test_gradient_from_one_side_alone(what: str) -> None:
         torch.testing.assert_close(record.norms[name].double(), exact, rtol=1e-5, atol=1e-7)
 
 
+def test_strides_of_input_state_and_gradients_do_not_matter() -> None:
+    """A transposed input, a state that is a column of a larger one, gradients that are one number seen everywhere."""
+    problem = Problem(6, 3, 4, 16)
+    found = []
+    for strided in (False, True):
+        x, (h, c) = problem.x.detach(), (s.detach() for s in problem.state)
+        if strided:
+            x, h = x.transpose(0, 2).contiguous().transpose(0, 2), torch.stack((h, h), -1)[..., 0]
+        x, h = x.requires_grad_(), h.requires_grad_()
+        record = Record()
+        got = problem.cell.fused(x, (h, c), problem.layer, record)
+        assert got is not None
+        out, after = got
+        (out.sum() + after[0].sum() + after[1].sum()).backward()  # their gradients are expanded ones
+        with torch.no_grad():
+            run = problem.cell.by_fused(x, (h, c), problem.layer)
+        assert run is not None
+        found.append([out, *after, x.grad, h.grad, record.norms["h"], record.norms["c"], run.saved[1]])
+    for plain, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, plain, rtol=1e-6, atol=1e-6)
+    exact = Problem(6, 3, 4, 16)
+    exact.scalar = lambda out, after: out.sum() + after[0].sum() + after[1].sum()  # type: ignore[method-assign]
+    loss, visited, _, inputs = exact.exact()
+    truth = torch.autograd.grad(loss, [inputs[0], inputs[1], *(h for h, _ in visited)])
+    for ours, expected in zip(found[1][3:5], truth, strict=False):
+        torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-6)
+    norms = torch.stack([g.norm(dim=-1) for g in truth[2:]])
+    torch.testing.assert_close(found[1][5].double(), norms, rtol=1e-5, atol=1e-6)
+
+
 def test_measured_or_not_it_is_torchs_layer_bit_for_bit() -> None:
     problem = Problem(50, 20, 32, 64)
     stacked = tuple(s.unsqueeze(0) for s in problem.state)

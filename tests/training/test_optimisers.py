@@ -101,6 +101,15 @@ def test_another_optimisers_state_is_refused() -> None:
         wider.load(other.state)
 
 
+def test_a_parameter_without_a_gradient_is_not_passed_over() -> None:
+    for kind in CLASSES:
+        optimizer = Optimizer(weights(), settings(kind))
+        give_gradients(optimizer.parameters, 0)
+        optimizer.parameters[1].grad = None
+        with pytest.raises(ValueError, match="no gradient"):
+            optimizer.step()
+
+
 def test_training_imports_no_compiler() -> None:
     """An update by every optimiser, with torch's compiler (two seconds of a start) never imported."""
     code = """
