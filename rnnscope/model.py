@@ -128,7 +128,7 @@ class CharRNN(nn.Module):
         record = self._records[index] if self._records else None
         if self.kernel == "fused":
             inputs = self.embed(x) if index == 0 else x
-            ran = self.cell.fused(inputs, state, layer, record)
+            ran = None if record is None else self.cell.fused(inputs, state, layer, record)
             if ran is not None:
                 return ran
             out, after = self._fused(layer, inputs, state)

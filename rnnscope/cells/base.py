@@ -125,9 +125,7 @@ class Cell(ABC):
     ) -> Forward:
         """Return what `forward` would have left, from the outputs (T, B, H) of a fused layer that hides the rest."""
 
-    def fused(
-        self, x: Tensor, state: LayerState, layer: nn.Module, record: Record | None
-    ) -> tuple[Tensor, LayerState] | None:
+    def fused(self, x: Tensor, state: LayerState, layer: nn.Module, record: Record) -> tuple[Tensor, LayerState] | None:
         """Run torch's fused layer over x (T, B, I) under autograd, its backward pass filling `record`.
 
         Return h_t (T, B, H) and the state after; None where that layer hides what a record holds.

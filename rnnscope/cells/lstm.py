@@ -135,9 +135,7 @@ class LSTM(Cell):
             (a.view(steps, batch, -1), cells, Squash(a, (steps, batch, hidden))(cells, take_like(cells))),
         )
 
-    def fused(
-        self, x: Tensor, state: LayerState, layer: nn.Module, record: Record | None
-    ) -> tuple[Tensor, LayerState] | None:
+    def fused(self, x: Tensor, state: LayerState, layer: nn.Module, record: Record) -> tuple[Tensor, LayerState] | None:
         if not torch.is_grad_enabled() or not onednn.readable(x, state[0].shape[1]):
             return None
         return onednn.layer(x, state, layer.parameters(), record)
@@ -147,8 +145,8 @@ class LSTM(Cell):
             return None
         ran = onednn.run(x, state, layer.parameters())
         found = onednn.parts(ran, x.shape[2])
-        cells = onednn.cells(ran, found)
-        return Forward(ran.out, (ran.h, ran.c), (found.gates, cells, torch.tanh(cells, out=take_like(cells))))
+        saved = found.gates, onednn.cells(ran, found), onednn.squashed(ran, found)
+        return Forward(ran.out, (ran.h, ran.c), saved)
 
     def shown(self, run: Forward) -> dict[str, Tensor]:
         gates, cells, _ = run.saved

@@ -110,6 +110,18 @@ def cells(ran: Ran, found: Parts) -> Tensor:
     return copied
 
 
+def squashed(ran: Ran, found: Parts) -> Tensor:
+    """Return tanh(c_t) of all time steps (T, B, H): as h_t / o_t, in a third of the time that torch's tanh takes."""
+    tanh_c = take_like(ran.out)
+    # Where o is zero h is too: so 0 / tiny, not 0 / 0.
+    torch.add(_output_gate(ran, found), torch.finfo(tanh_c.dtype).tiny, out=tanh_c)
+    return torch.div(ran.out, tanh_c, out=tanh_c)
+
+
+def _output_gate(ran: Ran, found: Parts) -> Tensor:
+    return found.gates[:, :, -ran.out.shape[2] :]
+
+
 def _row(numbers: int) -> int:
     row = -(-numbers // LINE) * LINE
     return row + LINE if row % COLLIDING == 0 else row
@@ -119,9 +131,7 @@ class _Layer(torch.autograd.Function):
     """x (T, B, I), state, weights -> h_t (T, B, H), h and c after the last step; its backward fills a record."""
 
     @staticmethod
-    def forward(
-        ctx: Any, record: Record | None, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, record: Record, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         ran = run(x, (h, c), weights)
         ctx.record = record
         ctx.save_for_backward(x, h, c, *weights, *ran)
@@ -134,8 +144,7 @@ class _Layer(torch.autograd.Function):
         x, h, c, *rest = ctx.saved_tensors
         weights, ran = rest[:-4], Ran(*rest[-4:])
         gradients = _back_propagate(x, (h, c), weights, ran, grads)
-        if ctx.record is not None:
-            ctx.record.take(("h", "c"), totals(ran, x.shape[2], grads[0]))
+        ctx.record.take(("h", "c"), totals(ran, x.shape[2], grads[0]))
         return None, *gradients
 
 
@@ -155,17 +164,14 @@ def _back_propagate(
 def totals(ran: Ran, inputs: int, direct: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the total dL/dh_t and dL/dc_t, (T, B, H) each, after a backward pass; direct: dL/dh_t from above."""
     found = parts(ran, inputs)
-    output_gate = found.gates[:, :, -ran.out.shape[2] :]
-    dh, dc = take_like(ran.out), take_like(ran.out)
+    dh, dc = take_like(ran.out), squashed(ran, found)
     torch.add(found.through_h, 0 if direct is None else direct, out=dh)
-    torch.tanh(found.cells[:-1], out=dc[:-1])
-    torch.tanh(ran.c, out=dc[-1])
-    torch.addcmul(output_gate, ran.out, dc, value=-1, out=dc)  # dh/dc of h = o tanh(c): o (1 - tanh(c)^2)
+    torch.addcmul(_output_gate(ran, found), ran.out, dc, value=-1, out=dc)  # dh/dc of h = o tanh(c): o (1 - tanh(c)^2)
     torch.addcmul(found.through_c, dh, dc, out=dc)
     return dh, dc
 
 
-def layer(x: Tensor, state: LayerState, weights: Iterable[Tensor], record: Record | None) -> tuple[Tensor, LayerState]:
+def layer(x: Tensor, state: LayerState, weights: Iterable[Tensor], record: Record) -> tuple[Tensor, LayerState]:
     """Run an LSTM layer under autograd; its backward pass fills `record` with the norms of dL/dh_t and dL/dc_t.
 
     Args:

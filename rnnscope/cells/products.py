@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import platform
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -148,7 +149,7 @@ class Plain:
 
 
 class OneDNN:
-    """Products by oneDNN, float32 or with operands rounded to bfloat16, the weight packed once for each direction."""
+    """Products by oneDNN, float32 or with operands rounded to bfloat16; W is packed once for each direction used."""
 
     def __init__(self, weight: Tensor, rows: int, kind: Kind) -> None:
         self.kind: Kind = kind
@@ -156,8 +157,16 @@ class OneDNN:
         self.weight = weight.detach().bfloat16() if kind == "bf16" else weight.detach()
         self.dtype = self.weight.dtype
         self.rows = rows
-        self.packed = _packed(self.weight, rows)
-        self.packed_transposed: Tensor | None = None
+
+    @cached_property
+    def packed(self) -> Tensor:
+        """W, for products forward in time."""
+        return _packed(self.weight, self.rows)
+
+    @cached_property
+    def packed_transposed(self) -> Tensor:
+        """W.T, for products back in time."""
+        return _packed(self.weight.t(), self.rows)
 
     def forward(self, p: Tensor, h: Tensor) -> Tensor:
         return p.add_(_onednn(h.to(self.dtype), self.packed))
@@ -168,8 +177,6 @@ class OneDNN:
         return _onednn(h.to(self.dtype), self.packed) + bias
 
     def backward(self, dh: Tensor, d: Tensor) -> None:
-        if self.packed_transposed is None:
-            self.packed_transposed = _packed(self.weight.t(), self.rows)
         dh.add_(_onednn(d.to(self.dtype), self.packed_transposed))
 
 

@@ -74,7 +74,7 @@ class Problem:
 
 
 def fused(problem: Problem, record: Record | None = None) -> tuple[Tensor, LayerState]:
-    found = problem.cell.fused(problem.x, problem.state, problem.layer, record)
+    found = problem.cell.fused(problem.x, problem.state, problem.layer, Record() if record is None else record)
     assert found is not None
     return found
 
@@ -126,6 +126,29 @@ def test_gradient_from_one_side_alone(what: str) -> None:
     for number, name in enumerate(problem.cell.states):
         exact = torch.stack([g.norm(dim=-1) for g in truth[number::2]])
         torch.testing.assert_close(record.norms[name].double(), exact, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("gate", ["i", "f", "g", "o"])
+@pytest.mark.parametrize("bias", [-300.0, -12.0, 12.0, 300.0])
+def test_saturated_gates(gate: str, bias: float) -> None:
+    """Gates of exactly 0 and 1, and cells of any size: tanh(c) and the recorded norms still are the definition's."""
+    problem, record = Problem(6, 3, 4, 16), Record()
+    at = problem.cell.gates.index(gate) * 16
+    with torch.no_grad():
+        problem.layer.get_parameter("bias_hh_l0")[at : at + 16] = bias
+        problem.state[1].mul_(20)
+    loss, visited, _, _ = problem.exact()
+    truth = torch.autograd.grad(loss, [tensor for state in visited for tensor in state])
+    problem.scalar(*fused(problem, record)).backward()
+    for number, name in enumerate(problem.cell.states):
+        exact = torch.stack([g.norm(dim=-1) for g in truth[number::2]])
+        torch.testing.assert_close(record.norms[name].double(), exact, rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        run = problem.cell.by_fused(problem.x, problem.state, problem.layer)
+    assert run is not None
+    if gate != "o" or bias > -20:  # else h is zero, and what tanh(c) is makes no difference to anything
+        torch.testing.assert_close(run.saved[2], torch.tanh(run.saved[1]), rtol=1e-5, atol=2e-6)
+    assert run.saved[2].isfinite().all()
 
 
 def test_strides_of_input_state_and_gradients_do_not_matter() -> None:
@@ -203,16 +226,16 @@ def test_a_workspace_of_another_layout_is_not_believed(monkeypatch: pytest.Monke
         with monkeypatch.context() as patch:
             patch.setattr(onednn, name, other)
             onednn._as_described.cache_clear()
-            assert problem.cell.fused(problem.x, problem.state, problem.layer, None) is None, which
+            assert problem.cell.fused(problem.x, problem.state, problem.layer, Record()) is None, which
             assert problem.cell.by_fused(problem.x, problem.state, problem.layer) is None
     onednn._as_described.cache_clear()
-    assert problem.cell.fused(problem.x, problem.state, problem.layer, None) is not None
+    assert problem.cell.fused(problem.x, problem.state, problem.layer, Record()) is not None
 
 
 def test_only_float32_on_a_cpu_goes_there() -> None:
     problem = Problem(5, 3, 4, 16)
     state = tuple(s.double() for s in problem.state)
-    assert problem.cell.fused(problem.x.double(), state, problem.layer.double(), None) is None
+    assert problem.cell.fused(problem.x.double(), state, problem.layer.double(), Record()) is None
     assert problem.cell.by_fused(problem.x.double(), state, problem.layer.double()) is None
 
 
