@@ -172,7 +172,7 @@ def with_screen(folder: Path, words: list[str], seconds: float) -> tuple[float, 
     with terminal([sys.executable, "-m", "rnnscope", "train", *words, "--run", str(folder)]) as screen:
         try:
             first_frame = screen.until(rb"rnnscope")
-            first_loss = first_frame + screen.until(rb"train \d+\.\d+")
+            first_loss = first_frame + screen.until(rb"(train|val) \d+\.\d+")  # the first of both may come in one frame
             wait_for_lock(folder)
             before, began = screen.cpu_seconds(), time.monotonic()
             rate = speed(folder, seconds, screen)
