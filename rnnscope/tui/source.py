@@ -40,8 +40,7 @@ from rnnscope.tui.rivals import Rivals, rivals
 from rnnscope.tui.snapshot import Answered, ClipData, LossData, Progress, Snapshot
 
 WAY_BACK = "2 and B: what broke first, and how to go back"
-LOSS_SECONDS = (0.5, 1.0)  # between two drawings of the loss: if it grew by a dot of the chart or more, and if not
-DOTS = 160  # a loss chart is about so many dots wide
+LOSS_SECONDS = 1.0  # between two drawings of the loss
 AT_ONCE = 20  # steps of a run that are each drawn as they come
 USUAL_CLIP = 1.0  # what a run without clipping gets when it is switched on
 
@@ -292,8 +291,7 @@ class Source:
         """Whether the steps since the loss was last made need not be drawn yet: most of what a screen costs."""
         if self._loss is None or self._newest is None or self._newest.step <= AT_ONCE or state.state == PAUSED:
             return False
-        a_dot = (self._newest.step - int(self._loss.step[-1])) * DOTS >= self._newest.step
-        return time.monotonic() - self._loss_made_at < LOSS_SECONDS[0 if a_dot else 1]
+        return time.monotonic() - self._loss_made_at < LOSS_SECONDS
 
     def _clip_data(self, state: RunState) -> ClipData | None:
         if not len(self._recent.step):
