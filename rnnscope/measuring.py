@@ -71,6 +71,7 @@ class Measuring:
         self._norms: deque[tuple[float, float]] = deque(maxlen=clipping.STEPS)  # before and after clipping
         self._was: parameters.Before | None = None  # for "parameters", where it is due
         self._copying = 0.0  # seconds that took
+        self._inside = 0.0  # seconds of probes asked for in the middle of the one being taken
 
     def due(self, window: Window, step: int, asked: bool) -> tuple[list[str], list[str]]:
         """Return the probes to take before and after the update on `window`, which is number `step`.
@@ -106,7 +107,7 @@ class Measuring:
         Nothing is recorded of a probe during which the run is told to stop.
         """
         self._flush()
-        began = time.perf_counter()
+        began, outside, self._inside = time.perf_counter(), self._inside, 0.0
         try:
             event = measure(
                 name, self.trainer, self.config, temperature, step, self.window,
@@ -115,7 +116,8 @@ class Measuring:
         except Cancelled:
             return
         self._record(event, step)
-        seconds = time.perf_counter() - began
+        took = time.perf_counter() - began
+        seconds, self._inside = took - self._inside, outside + took
         if name == "parameters":
             seconds, self._was = seconds + self._copying, None
         self.schedule.took(name, seconds, self.clock.seconds, asked)

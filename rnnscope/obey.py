@@ -211,5 +211,5 @@ HANDLERS: dict[type, Callable[[Session, Any], None]] = {
 }
 
 HARMLESS = (c.Pause, c.Resume, c.Advance, c.SetTemperature, c.Measure, c.Cancel, c.Stop)
-"""Commands that can be obeyed in the middle of a validation or of a probe that somebody asked for: they leave weights,
-state and settings alone."""
+"""Commands that can be obeyed in the middle of a validation, of a probe that somebody asked for or of a slow scheduled
+one: they leave weights, state and settings alone."""

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rnnscope.config import Config
 from rnnscope.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from rnnscope.loading import load_run
 from rnnscope.measuring import HURRY, measure, warm_up
-from rnnscope.probes import gradients
+from rnnscope.probes import gradients, sample
 from rnnscope.probes.schedule import Schedule
 from rnnscope.recording import commands as c
 from rnnscope.recording import events as e
@@ -190,3 +191,39 @@ def test_a_stop_breaks_off_a_slow_probe(name: str, tmp_path: Path, monkeypatch: 
     assert len(heard.losses) == 2
     assert heard.session.trainer.model.training
     assert heard.of(e.Status)[-1].state == e.STOPPED
+
+
+def test_what_is_asked_for_in_the_middle_of_a_slow_probe_is_not_booked_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that runs while a sample is drawn and at no other time."""
+    others = {f"{probe}_every": 0 for probe in ("lyapunov", "jacobian", "triangle")}
+    settings = config(probes={**RARE, **others, "horizon_every": 1, "probe_budget": 1.0})
+    folder, clock, looks, booked = tmp_path / "run", [0.0], [0], []
+    told, took, draw = Session._told_to_stop, Schedule.took, sample.measure
+
+    def told_in_the_middle(session: Session) -> bool:
+        looks[0] += 1
+        if looks[0] == 3:
+            Sender(folder).send(c.SetTemperature(0.5))
+        return told(session)
+
+    def slowly(*args: Any, **options: Any) -> e.Sample:
+        clock[0] += 2.0
+        return draw(*args, **options)
+
+    def book(schedule: Schedule, name: str, seconds: float, now: float, asked: bool = False) -> None:
+        booked.append((name, seconds, asked))
+        took(schedule, name, seconds, now, asked)
+
+    monkeypatch.setattr(Session, "_told_to_stop", told_in_the_middle)
+    monkeypatch.setattr(sample, "measure", slowly)
+    monkeypatch.setattr(Schedule, "took", book)
+    monkeypatch.setattr("rnnscope.measuring.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    code, _ = run(folder, settings)
+    assert code == EXIT_OK
+    names = [name for name, _, _ in booked]
+    nested = names.index("horizon")  # the first one, in the middle of which the temperature changes
+    assert ("sample", 2.0, True) in booked[:nested]
+    assert {seconds for name, seconds, _ in booked if name == "horizon"} == {0.0}
+    assert {seconds for name, seconds, _ in booked if name == "sample"} == {2.0}

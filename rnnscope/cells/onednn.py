@@ -15,7 +15,7 @@ leaves the gradient that comes back through each step:
 
 row(n) is n padded to whole cache lines, and by one line more where rows would lie a multiple of 1 KB apart and collide
 in the cache; each part begins on a page. oneDNN promises none of this, so it is looked at before it is relied on: once
-for each size, all that is read here is compared with what autograd makes of the definition.
+for each B, I and H, all that is read here is compared with what autograd makes of the definition.
 """
 
 from __future__ import annotations
@@ -68,14 +68,15 @@ class Ran(NamedTuple):
 
 def readable(x: Tensor, hidden: int) -> bool:
     """Whether what this module reads is there, for inputs x (T, B, I) of a layer of H units."""
-    if not AVAILABLE or x.device.type != "cpu" or x.dtype != torch.float32:
+    if not AVAILABLE or torch.is_inference_mode_enabled() or x.device.type != "cpu" or x.dtype != torch.float32:
         return False
     return _as_described(x.shape[1], x.shape[2], hidden)
 
 
 def run(x: Tensor, state: LayerState, weights: Iterable[Tensor]) -> Ran:
     """Run an LSTM layer forward over x (T, B, I) from h and c (B, H); weights as torch.nn.LSTM orders them."""
-    x, h, c = (tensor.detach().contiguous() for tensor in (x, *state))
+    inputs = (tensor.clone() if tensor.is_inference() else tensor for tensor in (x, *state))
+    x, h, c = (tensor.detach().contiguous() for tensor in inputs)  # (nothing of inference mode enters autograd)
     with torch.enable_grad():  # only then is there a workspace
         learned = [w.detach().requires_grad_() for w in weights]
         left = torch.ops.aten.mkldnn_rnn_layer(

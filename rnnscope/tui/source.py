@@ -21,7 +21,7 @@ from rnnscope.recording.commands import (
     SetBptt,
     SetClip,
 )
-from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, StepRow
+from rnnscope.recording.events import DIVERGED, FAILED, PAUSED, STARTING, TRAINING, StepRow
 from rnnscope.recording.lab_events import Incident
 from rnnscope.recording.lock import live
 from rnnscope.recording.mailbox import Sender, decode_command
@@ -289,7 +289,7 @@ class Source:
 
     def _can_wait(self, state: RunState) -> bool:
         """Whether the steps since the loss was last made need not be drawn yet: most of what a screen costs."""
-        if self._loss is None or self._newest is None or self._newest.step <= AT_ONCE or state.state == PAUSED:
+        if self._loss is None or self._newest is None or self._newest.step <= AT_ONCE or state.state != TRAINING:
             return False
         return time.monotonic() - self._loss_made_at < LOSS_SECONDS
 

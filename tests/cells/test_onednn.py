@@ -249,3 +249,19 @@ def test_nan_passes_through() -> None:
     problem.scalar(out, after).backward()
     assert record.norms["h"][:, 1].isnan().all()
     assert record.norms["h"][:, [0, 2]].isfinite().all()
+
+
+def test_inference_mode_leaves_it_to_torchs_own_layer() -> None:
+    """Nothing is read in it, and what was made in it is read as anything else is."""
+    problem = Problem(6, 3, 4, 16)
+    with torch.inference_mode():
+        assert problem.cell.by_fused(problem.x, problem.state, problem.layer) is None
+        made = (problem.state[0].clone(), problem.state[1].clone())
+        x = problem.x.clone()
+    with torch.no_grad():
+        found = problem.cell.by_fused(x, made, problem.layer)
+        expected = problem.cell.by_fused(problem.x, problem.state, problem.layer)
+    assert found is not None
+    assert expected is not None
+    assert torch.equal(found.out, expected.out)
+    assert torch.equal(found.saved[1], expected.saved[1])

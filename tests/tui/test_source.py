@@ -12,7 +12,7 @@ import pytest
 
 from rnnscope.errors import UserError
 from rnnscope.recording.commands import Rewind, ScaleLearningRate, SetClip, SetTemperature
-from rnnscope.recording.events import Diverged, Settings, Status, StepRow, Validation
+from rnnscope.recording.events import FINISHED, Diverged, Settings, Status, StepRow, Validation
 from rnnscope.recording.mailbox import Answer, Sender
 from rnnscope.recording.writer import Writer
 from rnnscope.tui.logs import LOG_LINES
@@ -228,6 +228,19 @@ def test_the_loss_is_drawn_once_a_second(tmp_path: Path) -> None:
         assert last(20, 0.2) == 1_005
         writer.event(1_026, Validation(2.0, 1000, 0.1, best=False))
         assert last(1, 0.0) == 1_026
+
+
+def test_the_loss_of_a_run_that_has_ended_is_drawn_at_once(tmp_path: Path) -> None:
+    with make_fake_run(tmp_path / "run", steps=100, live=True) as writer:
+        source = Source(tmp_path / "run")
+        assert source.poll().loss is not None
+        add_fake_steps(writer, 100, 30)
+        writer.event(130, Status(FINISHED, "130 steps"))
+        writer.flush(force=True)
+        source._loss_made_at = time.monotonic()
+        snapshot = source.poll()
+        assert snapshot.loss is not None
+        assert snapshot.loss.step[-1] == 130
 
 
 def test_the_first_steps_are_drawn_as_they_come(tmp_path: Path) -> None:
